@@ -22,6 +22,9 @@ inline constexpr std::size_t kHopsMax = 100;                   // §6.3: Receive
 inline constexpr std::size_t kRecipientsAfterExpansionMax = 10'000;
 inline constexpr std::size_t kAliasDepthMax = 10;
 
+inline constexpr std::size_t kHeaderBlockOctetsMax = 1024 * 1024;  // without the empty line
+inline constexpr std::size_t kHeaderFieldsMax = 10'000;
+
 // A message up to this size is kept in memory until it is stored in the log; a larger one flows
 // into a file of its own.
 inline constexpr std::size_t kInlineMessageOctetsMax = 128 * 1024;

@@ -1,0 +1,478 @@
+#include "daemon/dispatcher.h"
+
+#include <algorithm>
+#include <map>
+
+#include "base/limits.h"
+#include "mail/trace.h"
+#include "report/report.h"
+
+namespace postrider::daemon {
+
+namespace {
+
+constexpr auto kCommitTime = std::chrono::minutes(1);
+constexpr auto kCommitPauseFirst = std::chrono::milliseconds(100);
+constexpr auto kCommitPauseMax = std::chrono::seconds(30);
+constexpr auto kReadAgain = std::chrono::minutes(1);
+constexpr int kUnfinishedAttemptsMax = 3;
+constexpr Duration kLifetimeMax = std::chrono::hours(24 * 30);
+constexpr std::size_t kRecoveredAtOnce = 1000;  // then others get a turn
+
+// Recipients with one site key share limits and a turn.
+struct SiteKey {
+    std::string text;
+    queue::SiteKind kind;
+    friend auto operator<=>(const SiteKey&, const SiteKey&) = default;
+};
+
+SiteKey site_of(const Destination& destination) {
+    if (std::holds_alternative<MaildirDestination>(destination) ||
+        std::holds_alternative<NoDestination>(destination)) {
+        return {"local", queue::SiteKind::Local};
+    }
+    bool local = std::holds_alternative<LmtpDestination>(destination) ||
+                 std::holds_alternative<PipeDestination>(destination);
+    return {text(destination), local ? queue::SiteKind::Local : queue::SiteKind::Remote};
+}
+
+// Whose share of the queue a message takes.
+std::string sender_of(const Envelope& envelope) {
+    if (!envelope.client.account.empty()) return envelope.client.account;
+    const ReversePath& path = envelope.variants.front().reverse_path;
+    return path.is_null() ? std::string("<>") : path.mailbox->domain;
+}
+
+RecipientState final_state(RecipientResult::Verdict verdict) {
+    switch (verdict) {
+        case RecipientResult::Verdict::Delivered: return RecipientState::Delivered;
+        case RecipientResult::Verdict::Relayed: return RecipientState::Relayed;
+        default: return RecipientState::Failed;
+    }
+}
+
+std::string bounded_reason(const RecipientResult& result) {
+    std::string reason = result.reason;
+    if (!result.detail.empty()) reason += " (" + result.detail + ")";
+    reason.resize(std::min(reason.size(), kReasonOctetsMax));
+    return reason;
+}
+
+}  // namespace
+
+Dispatcher::Dispatcher(world::World& world, spool::Spool& spool, MemoryAccount& account,
+                       SettingsSource& settings, Reporter& reporter, queue::Options options,
+                       DeliveryObserver observer)
+    : world_(world),
+      spool_(spool),
+      account_(account),
+      settings_(settings),
+      reporter_(reporter),
+      observer_(std::move(observer)),
+      scheduler_(std::move(options)),
+      ended_(world.executor, world.clock) {}
+
+Dispatcher::~Dispatcher() = default;
+
+void Dispatcher::accept(std::shared_ptr<const spool::StoredMessage> message) {
+    auto take = [this, message = std::move(message)]() mutable {
+        MessageId id = message->envelope.id;
+        MemoryCharge charge(account_);
+        std::size_t octets = message->inline_content ? message->inline_content->size() : 0;
+        bool keep = !account_.is_tight() && charge.grow_to(octets);
+        int entries = enqueue(*message, /*age=*/{}, std::nullopt);
+        if (keep && entries > 0) {
+            kept_.emplace(id, Kept{std::move(message), std::move(charge), entries});
+        }
+        wake();
+    };
+    if (world_.executor.current_shard() == 0) {
+        take();
+    } else {
+        world_.executor.post_to(0, std::move(take));
+    }
+}
+
+void Dispatcher::recover(std::vector<spool::RecoveredMessage> messages, bool clean_stop) {
+    if (!clean_stop) {
+        for (const auto& message : messages) suspects_[message.id] = message.unfinished_attempts;
+    }
+    world_.executor.spawn(run_recovery(std::move(messages)));
+}
+
+// Reads each message's envelope once, to learn where it goes; mail that comes in meanwhile is
+// taken and delivered.
+Task<void> Dispatcher::run_recovery(std::vector<spool::RecoveredMessage> messages) {
+    std::size_t done = 0;
+    for (const auto& recovered : messages) {
+        if (stopping_) co_return;
+        auto message = co_await load(recovered.id);
+        if (!message) continue;
+        Wall now = world_.clock.wall();
+        std::optional<Wall> due;
+        for (const auto& standing : recovered.recipients) {
+            if (is_final(standing.state)) continue;
+            due = due ? std::min(*due, standing.next_attempt) : standing.next_attempt;
+        }
+        enqueue(*message, std::max(Duration{}, now - message->envelope.received), due);
+        wake();
+        if (++done % kRecoveredAtOnce == 0) {
+            co_await world_.executor.switch_to(world_.executor.current_shard());
+        }
+    }
+}
+
+// Puts the waiting recipients into the queue, one entry per site; says how many entries.
+int Dispatcher::enqueue(const spool::StoredMessage& message, Duration age,
+                        std::optional<Wall> due) {
+    auto settings = settings_.now();
+    std::map<SiteKey, std::vector<uint32_t>> sites;
+    uint32_t attempts = 0;
+    for (uint32_t number = 0; number < message.recipients.size(); number++) {
+        const spool::Standing& standing = message.recipients[number];
+        if (is_final(standing.state)) continue;
+        const Recipient& recipient = message.envelope.recipient(number);
+        sites[site_of(settings->table->destination(recipient.mailbox))].push_back(number);
+        attempts = std::max(attempts, standing.attempts);
+    }
+    std::string sender = sender_of(message.envelope);
+    Monotonic now = world_.clock.now();
+    for (const auto& [site, recipients] : sites) {
+        Monotonic at = due ? queue::monotonic_due(*due, world_.clock.wall(), now, kLifetimeMax) : now;
+        scheduler_.add({.message = message.envelope.id,
+                        .recipients = recipients,
+                        .site = site.text,
+                        .kind = site.kind,
+                        .sender = sender,
+                        .priority = message.envelope.priority,
+                        .due = at,
+                        .age = age,
+                        .attempts = attempts},
+                       now);
+    }
+    return static_cast<int>(sites.size());
+}
+
+void Dispatcher::wake() {
+    if (pumping_ || stopping_) return;
+    pumping_ = true;
+    world_.executor.post_to(0, [this] {
+        pumping_ = false;
+        pump();
+    });
+}
+
+void Dispatcher::pump() {
+    while (!stopping_) {
+        queue::Decision decision = scheduler_.next(world_.clock.now());
+        if (auto* job = std::get_if<queue::Job>(&decision)) {
+            start(run_job(std::move(*job)));
+        } else if (auto* expire = std::get_if<queue::Expire>(&decision)) {
+            start(run_expire(std::move(*expire)));
+        } else if (auto* notice = std::get_if<queue::DelayNotice>(&decision)) {
+            start(run_notice(std::move(*notice)));
+        } else if (auto* sleep = std::get_if<queue::SleepUntil>(&decision)) {
+            if (!timer_ || timer_at_ != sleep->at) {
+                timer_at_ = sleep->at;
+                timer_ = world_.clock.call_at(sleep->at, [this] { wake(); });
+            }
+            return;
+        } else {
+            timer_.reset();
+            return;
+        }
+    }
+}
+
+void Dispatcher::start(Task<void> work) {
+    running_++;
+    auto run = [](Dispatcher& self, Task<void> inner) -> Task<void> {
+        co_await std::move(inner);
+        self.running_--;
+        self.ended_.notify_all();
+        self.wake();
+    };
+    world_.executor.spawn(run(*this, std::move(work)));
+}
+
+Task<void> Dispatcher::run_job(queue::Job job) {
+    auto message = co_await load(job.message);
+    if (!message) {  // gone or set aside: the spool has told the operator
+        scheduler_.remove(job.handle, world_.clock.now());
+        let_go(job.message);
+        co_return;
+    }
+    if (!co_await may_try(job, *message)) co_return;
+    auto results = co_await attempt(job, message);
+    co_await settle(job, *message, std::move(results));
+}
+
+// A message that was being tried each time the process died is not tried for ever.
+Task<bool> Dispatcher::may_try(const queue::Job& job, const spool::StoredMessage& message) {
+    auto suspect = suspects_.find(job.message);
+    if (suspect == suspects_.end()) co_return true;
+    int unfinished = suspect->second;
+    suspects_.erase(suspect);
+    if (unfinished < kUnfinishedAttemptsMax) {
+        auto noted = co_await spool_.note_attempt(
+            job.message, Deadline::after(world_.clock.now(), kCommitTime));
+        if (noted) co_return true;
+        suspects_[job.message] = unfinished;
+        Monotonic now = world_.clock.now();
+        scheduler_.put_back(job.handle, now + kReadAgain, now);
+        co_return false;
+    }
+    world_.log.write(Event::MessagePoisonous,
+                     {{"id", job.message.text()}, {"attempts", int64_t{unfinished}}});
+    std::vector<RecipientChange> changes;
+    for (uint32_t number = 0; number < message.recipients.size(); number++) {
+        changes.push_back({.id = job.message,
+                           .recipient = number,
+                           .state = RecipientState::SetAside,
+                           .reason = "the process died while this message was being tried",
+                           .at = world_.clock.wall()});
+    }
+    co_await record({}, std::move(changes));
+    scheduler_.remove(job.handle, world_.clock.now());
+    let_go(job.message);
+    co_return false;
+}
+
+Task<std::shared_ptr<const spool::StoredMessage>> Dispatcher::load(MessageId id) {
+    if (auto found = kept_.find(id); found != kept_.end()) co_return found->second.message;
+    auto read = co_await spool_.read(id);
+    if (read) co_return *read;
+    if (read.error().kind != spool::SpoolError::Kind::NotFound) {
+        world_.log.write(Event::MessageUnreadable,
+                         {{"id", id.text()}, {"reason", read.error().message}});
+    }
+    co_return nullptr;
+}
+
+Task<std::vector<RecipientResult>> Dispatcher::attempt(
+    const queue::Job& job, std::shared_ptr<const spool::StoredMessage> message) {
+    auto settings = settings_.now();
+    std::vector<RecipientResult> results;
+    for (uint32_t number : job.recipients) {
+        results.push_back(co_await attempt_one(message, number, *settings, job.attempt > 1));
+    }
+    co_return results;
+}
+
+Task<RecipientResult> Dispatcher::attempt_one(std::shared_ptr<const spool::StoredMessage> message,
+                                              uint32_t recipient, const Settings& settings,
+                                              bool repeated) {
+    Destination destination =
+        settings.table->destination(message->envelope.recipient(recipient).mailbox);
+    if (auto* maildir = std::get_if<MaildirDestination>(&destination)) {
+        co_return co_await deliver::deliver_to_maildir(
+            world_,
+            {.envelope = std::shared_ptr<const Envelope>(message, &message->envelope),
+             .content = spool::open_content(*message, world_.disk),
+             .recipient = recipient,
+             .directory = maildir->path,
+             .host = settings.hostname,
+             .line_end = settings.maildir_line_end,
+             .repeated = repeated || message->recipients[recipient].attempts > 0 ||
+                         !kept_.contains(message->envelope.id)});
+    }
+    RecipientResult none{.recipient = recipient, .verdict = RecipientResult::Verdict::Permanent};
+    if (auto* nowhere = std::get_if<NoDestination>(&destination)) {
+        none.status = nowhere->status;
+        none.reason = nowhere->reason;
+        none.kind = FailureKind::Mailbox;
+    } else {
+        none.status = {5, 3, 2};
+        none.reason = "this server does not deliver to other hosts";
+    }
+    co_return none;
+}
+
+// Final outcomes first, durably and with the report they cause; then the queue may forget.
+Task<void> Dispatcher::settle(const queue::Job& job, const spool::StoredMessage& message,
+                              std::vector<RecipientResult> results) {
+    Wall now = world_.clock.wall();
+    std::vector<RecipientChange> changes;
+    std::vector<RecipientResult> failed;
+    for (const RecipientResult& result : results) {
+        if (!result.is_final()) continue;
+        changes.push_back(change_of(job.message, result, job.attempt, now));
+        if (result.verdict == RecipientResult::Verdict::Permanent) failed.push_back(result);
+    }
+    if (!changes.empty()) co_await record_failures(message, std::move(failed), std::move(changes));
+
+    Monotonic monotonic = world_.clock.now();
+    queue::Settlement settled = scheduler_.done(job.handle, results, monotonic);
+    std::vector<RecipientResult> waiting;
+    for (RecipientResult& result : results) {
+        std::optional<Wall> next;
+        if (!result.is_final() && settled.outcome == queue::Settlement::Outcome::Deferred) {
+            next = world_.clock.wall() + (settled.due - monotonic);
+        }
+        log_result(message, result, next);
+        if (result.is_final()) continue;
+        if (next) {
+            RecipientChange change = change_of(job.message, result, settled.attempts, now);
+            change.state = RecipientState::Waiting;
+            change.next_attempt = *next;
+            spool_.record_lazily(std::move(change));
+        }
+        waiting.push_back(std::move(result));
+    }
+    switch (settled.outcome) {
+        case queue::Settlement::Outcome::Expired:
+            co_await give_up(message, std::move(waiting), job.attempt);
+            let_go(job.message);
+            break;
+        case queue::Settlement::Outcome::Finished: let_go(job.message); break;
+        case queue::Settlement::Outcome::Deferred:
+            let_go(job.message);  // what waits long lives on disk
+            if (settled.delay_notice) {
+                co_await tell_of_delay(message, std::move(waiting));
+            }
+            break;
+    }
+}
+
+RecipientChange Dispatcher::change_of(MessageId id, const RecipientResult& result,
+                                      uint32_t attempts, Wall now) const {
+    return {.id = id,
+            .recipient = result.recipient,
+            .state = final_state(result.verdict),
+            .status = result.status,
+            .reason = bounded_reason(result),
+            .attempts = attempts,
+            .next_attempt = {},
+            .at = now};
+}
+
+// Too old: what failed for now has failed for good (RFC 5321 §4.5.4.1).
+Task<void> Dispatcher::give_up(const spool::StoredMessage& message,
+                               std::vector<RecipientResult> results, uint32_t attempts) {
+    Wall now = world_.clock.wall();
+    std::vector<RecipientChange> changes;
+    for (RecipientResult& result : results) {
+        result.verdict = RecipientResult::Verdict::Permanent;
+        result.status.klass = 5;  // RFC 3464 §2.3.4: the last reason, but for good
+        if (result.status.subject == 0 && result.status.detail == 0) result.status = {5, 4, 7};
+        changes.push_back(change_of(message.envelope.id, result, attempts, now));
+        log_result(message, result, std::nullopt);
+    }
+    co_await record_failures(message, std::move(results), std::move(changes));
+}
+
+// THE COMMIT of a failure: outcome and report are stored together or not at all.
+Task<void> Dispatcher::record_failures(const spool::StoredMessage& message,
+                                       std::vector<RecipientResult> failed,
+                                       std::vector<RecipientChange> changes) {
+    std::optional<spool::Incoming> report;
+    if (!failed.empty()) {
+        report = co_await reporter_.compose(message, std::move(failed), report::Kind::Failure, {});
+    }
+    co_await record(std::move(report), std::move(changes));
+}
+
+Task<void> Dispatcher::run_expire(queue::Expire expire) {
+    auto message = co_await load(expire.message);
+    if (message) {
+        std::vector<RecipientResult> results;
+        for (uint32_t number : expire.recipients) {
+            results.push_back({.recipient = number,
+                               .verdict = RecipientResult::Verdict::Temporary,
+                               .status = {4, 4, 7},
+                               .reason = "the message could not be delivered in time",
+                               .kind = expire.last});
+        }
+        co_await give_up(*message, std::move(results), expire.attempts);
+    }
+    scheduler_.remove(expire.handle, world_.clock.now());
+    let_go(expire.message);
+}
+
+Task<void> Dispatcher::run_notice(queue::DelayNotice notice) {
+    auto message = co_await load(notice.message);
+    if (!message) co_return;
+    std::vector<RecipientResult> results;
+    for (uint32_t number : notice.recipients) {
+        const spool::Standing& standing = message->recipients[number];
+        results.push_back({.recipient = number, .status = standing.status, .reason = standing.reason});
+    }
+    co_await tell_of_delay(*message, std::move(results));
+}
+
+Task<void> Dispatcher::tell_of_delay(const spool::StoredMessage& message,
+                                     std::vector<RecipientResult> results) {
+    Wall until = message.envelope.received + scheduler_.options().remote.lifetime;
+    auto report = co_await reporter_.compose(message, std::move(results), report::Kind::Delay, until);
+    if (report) co_await record(std::move(report), {});
+}
+
+// Writes until it is written: what has happened is not undone, and must not happen again.
+Task<void> Dispatcher::record(std::optional<spool::Incoming> report,
+                              std::vector<RecipientChange> changes) {
+    Duration pause = kCommitPauseFirst;
+    while (true) {
+        spool::CommitRequest request{.messages = {}, .changes = changes};
+        if (report) request.messages.push_back(Reporter::copy_of(*report));
+        auto stored = co_await spool_.commit(
+            std::move(request), Deadline::after(world_.clock.now(), kCommitTime));
+        if (stored) {
+            for (auto& message : *stored) accept(std::move(message));
+            co_return;
+        }
+        // Without its report an outcome is not written; without the disk nothing is.
+        MessageId id = changes.empty() ? report->envelope.id : changes.front().id;
+        world_.log.write(Event::OutcomeNotRecorded,
+                         {{"id", id.text()}, {"reason", stored.error().message}});
+        if (stored.error().kind == spool::SpoolError::Kind::Closed) co_return;
+        co_await world_.clock.sleep_for(pause);
+        pause = std::min<Duration>(pause * 2, kCommitPauseMax);
+    }
+}
+
+void Dispatcher::log_result(const spool::StoredMessage& message, const RecipientResult& result,
+                            std::optional<Wall> next) {
+    const Recipient& recipient = message.envelope.recipient(result.recipient);
+    Destination destination = settings_.now()->table->destination(recipient.mailbox);
+    std::string id = message.envelope.id.text();
+    std::string to = recipient.mailbox.text();
+    std::string where = text(destination);
+    if (result.verdict == RecipientResult::Verdict::Delivered ||
+        result.verdict == RecipientResult::Verdict::Relayed) {
+        world_.log.write(Event::Delivered, {{"id", id}, {"to", to}, {"destination", where}});
+        if (observer_) observer_(message.envelope, result.recipient, destination);
+        return;
+    }
+    std::string status = result.status.text();
+    std::string reason = bounded_reason(result);
+    if (next) {
+        world_.log.write(Event::Deferred, {{"id", id},
+                                           {"to", to},
+                                           {"destination", where},
+                                           {"status", status},
+                                           {"reason", reason},
+                                           {"next", date_time(*next)}});
+    } else {
+        world_.log.write(Event::Failed, {{"id", id},
+                                         {"to", to},
+                                         {"destination", where},
+                                         {"status", status},
+                                         {"reason", reason}});
+    }
+}
+
+// One entry of the queue no longer needs the content in memory.
+void Dispatcher::let_go(MessageId id) {
+    auto found = kept_.find(id);
+    if (found != kept_.end() && --found->second.entries <= 0) kept_.erase(found);
+}
+
+Task<void> Dispatcher::stop(Deadline deadline) {
+    stopping_ = true;
+    timer_.reset();
+    while (running_ > 0) {
+        if (!co_await ended_.wait(deadline)) co_return;
+    }
+}
+
+}  // namespace postrider::daemon

@@ -1,0 +1,122 @@
+// daemon/dispatcher.h: takes the queue's decisions to delivery, and their outcomes to the spool.
+//
+// The queue decides, delivery tries, the spool remembers; none of them knows the others. This is the
+// loop between them: take the next job, read the message if it is not in memory, make one attempt
+// per recipient, write what became of it durably, and tell the queue.
+//
+// Promise
+//   1. An outcome is on stable storage before the queue forgets the recipient; when it cannot be
+//      written it is kept and tried again, and the delivery is not repeated meanwhile.
+//   2. A failure that owes its sender a report is stored together with that report, in one commit.
+//   3. A message that was being tried when the process died, several times in a row, is set aside.
+//   4. Messages wait on disk; in memory are only those that just came in, as far as the memory
+//      account allows, and those that are being tried.
+//
+// Threads: shard 0's, but for accept(), which may be called from any shard.
+
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/memory_account.h"
+#include "daemon/reporter.h"
+#include "daemon/settings.h"
+#include "deliver/maildir.h"
+#include "mail/attempt.h"
+#include "queue/scheduler.h"
+#include "spool/spool.h"
+#include "world/signal.h"
+#include "world/world.h"
+
+namespace postrider::daemon {
+
+// Called after each delivery to a local mailbox was recorded; for `serve --try`.
+using DeliveryObserver = std::function<void(const Envelope& envelope, uint32_t recipient,
+                                            const Destination& destination)>;
+
+class Dispatcher {
+public:
+    // REQUIRES: world, spool, account, settings and reporter outlive the dispatcher.
+    Dispatcher(world::World& world, spool::Spool& spool, MemoryAccount& account,
+               SettingsSource& settings, Reporter& reporter, queue::Options options,
+               DeliveryObserver observer);
+    ~Dispatcher();
+
+    // A message that was just committed. From any shard.
+    void accept(std::shared_ptr<const spool::StoredMessage> message);
+
+    // What the spool found at start. `clean_stop`: nothing was being tried when we stopped.
+    void recover(std::vector<spool::RecoveredMessage> messages, bool clean_stop);
+
+    // Begins no more jobs and returns when the running ones have ended or the deadline passes.
+    Task<void> stop(Deadline deadline);
+
+    queue::Scheduler& scheduler() { return scheduler_; }
+    // The queue has changed from outside (a verb of the operator): look again.
+    void wake();
+
+private:
+    struct Kept {  // a message that just came in, with its content in memory
+        std::shared_ptr<const spool::StoredMessage> message;
+        MemoryCharge charge;
+        int entries = 0;  // of the queue that still want it
+    };
+
+    // Into the queue, and out of it.
+    int enqueue(const spool::StoredMessage& message, Duration age, std::optional<Wall> due);
+    Task<void> run_recovery(std::vector<spool::RecoveredMessage> messages);
+    void pump();
+    void start(Task<void> work);
+
+    // One decision of the queue, carried out.
+    Task<void> run_job(queue::Job job);
+    Task<void> run_expire(queue::Expire expire);
+    Task<void> run_notice(queue::DelayNotice notice);
+
+    // The parts of a job.
+    Task<std::shared_ptr<const spool::StoredMessage>> load(MessageId id);
+    Task<bool> may_try(const queue::Job& job, const spool::StoredMessage& message);
+    Task<std::vector<RecipientResult>> attempt(
+        const queue::Job& job, std::shared_ptr<const spool::StoredMessage> message);
+    Task<RecipientResult> attempt_one(std::shared_ptr<const spool::StoredMessage> message,
+                                      uint32_t recipient, const Settings& settings, bool repeated);
+    Task<void> settle(const queue::Job& job, const spool::StoredMessage& message,
+                      std::vector<RecipientResult> results);
+    Task<void> give_up(const spool::StoredMessage& message, std::vector<RecipientResult> results,
+                       uint32_t attempts);
+    Task<void> tell_of_delay(const spool::StoredMessage& message,
+                             std::vector<RecipientResult> results);
+
+    // What is written about it.
+    RecipientChange change_of(MessageId id, const RecipientResult& result, uint32_t attempts,
+                              Wall now) const;
+    Task<void> record_failures(const spool::StoredMessage& message,
+                               std::vector<RecipientResult> failed,
+                               std::vector<RecipientChange> changes);
+    Task<void> record(std::optional<spool::Incoming> report, std::vector<RecipientChange> changes);
+    void log_result(const spool::StoredMessage& message, const RecipientResult& result,
+                    std::optional<Wall> next);
+    void let_go(MessageId id);
+
+    world::World& world_;
+    spool::Spool& spool_;
+    MemoryAccount& account_;
+    SettingsSource& settings_;
+    Reporter& reporter_;
+    DeliveryObserver observer_;
+    queue::Scheduler scheduler_;
+    std::unordered_map<MessageId, Kept> kept_;
+    std::unordered_map<MessageId, int> suspects_;  // recovered after a crash: attempts unfinished
+    std::unique_ptr<world::Timer> timer_;
+    Monotonic timer_at_;
+    world::Signal ended_;  // a job has ended
+    int running_ = 0;
+    bool pumping_ = false;  // a pump is posted
+    bool stopping_ = false;
+};
+
+}  // namespace postrider::daemon

@@ -1,0 +1,57 @@
+#include "daemon/options_of.h"
+
+namespace postrider::daemon {
+
+spool::SpoolOptions spool_options(const Config& config) {
+    spool::SpoolOptions options;
+    options.directory = config.data_directory + "/spool";
+    options.min_free_octets = config.spool.min_free_octets;
+    options.segment_octets = config.spool.segment_octets;
+    return options;
+}
+
+queue::Options queue_options(const Config& config) {
+    queue::Options options;
+    options.active_max = static_cast<int>(config.queue.active_max);
+    options.remote.lifetime = config.queue.expiry;
+    options.local.lifetime = config.queue.expiry;
+    return options;
+}
+
+std::shared_ptr<const receive::SessionSettings> session_settings(const Config& config,
+                                                                 const ListenerConfig& listener) {
+    smtp::ServerOptions smtp;
+    smtp.hostname = config.hostname;
+    smtp.protocol = listener.protocol == ListenerConfig::Protocol::Lmtp ? smtp::Protocol::Lmtp
+                                                                        : smtp::Protocol::Smtp;
+    smtp.greeting = smtp.protocol == smtp::Protocol::Lmtp ? "LMTP Postrider" : "ESMTP Postrider";
+    smtp.size_octets_max = config.smtp.message_octets_max;
+    smtp.recipients_max = config.smtp.recipients_max;
+    smtp.errors_max = static_cast<unsigned>(config.smtp.errors_max);
+    smtp::ServerOptions normalising = smtp;
+    normalising.bare_line_ends = smtp::BareLineEnds::Normalise;
+
+    auto settings = std::make_shared<receive::SessionSettings>();
+    settings->smtp = std::make_shared<const smtp::ServerOptions>(std::move(smtp));
+    settings->smtp_normalising = std::make_shared<const smtp::ServerOptions>(std::move(normalising));
+    settings->normalise_networks = config.smtp.normalise_line_ends_networks;
+    settings->command_time = config.smtp.command_timeout;
+    settings->data_time = config.smtp.data_timeout;
+    settings->hops_max = config.smtp.hops_max;
+    settings->connections = {.in_all = config.smtp.sessions_max,
+                             .per_address = config.smtp.sessions_per_address_max};
+    return settings;
+}
+
+std::shared_ptr<const Settings> settings_of(const Config& config) {
+    auto settings = std::make_shared<Settings>();
+    settings->hostname = config.hostname;
+    settings->relay_networks = config.smtp.relay_networks;
+    settings->table = route::Table::build(config.routing).table;
+    settings->maildir_line_end = config.delivery.line_ends == DeliveryConfig::LineEnds::Crlf
+                                     ? deliver::LineEnd::Crlf
+                                     : deliver::LineEnd::Lf;
+    return settings;
+}
+
+}  // namespace postrider::daemon

@@ -1,0 +1,26 @@
+// daemon/options_of.h: what the configuration means for each room.
+//
+// Rooms have options of their own and know no configuration file; here one becomes the other.
+//
+// Threads: pure.
+
+#pragma once
+
+#include <memory>
+
+#include "daemon/config.h"
+#include "daemon/settings.h"
+#include "queue/options.h"
+#include "receive/session.h"
+#include "spool/spool.h"
+
+namespace postrider::daemon {
+
+spool::SpoolOptions spool_options(const Config& config);
+queue::Options queue_options(const Config& config);
+std::shared_ptr<const receive::SessionSettings> session_settings(const Config& config,
+                                                                 const ListenerConfig& listener);
+// REQUIRES: config came from load(), so that its table has no problems.
+std::shared_ptr<const Settings> settings_of(const Config& config);
+
+}  // namespace postrider::daemon

@@ -1,0 +1,84 @@
+// daemon/river.h: the rooms, joined: from listener to mailbox.
+//
+// open() recovers the spool, starts the queue on what was found, and listens. Everything that
+// production runs is made here, over whatever World it is given: the real one or the simulator's.
+//
+// Promise
+//   1. No client is greeted before the spool has been recovered.
+//   2. stop() lets sessions finish their transaction, waits for running deliveries, and closes the
+//      spool, so that the next start finds a clean stop; what its deadline cuts off is found too.
+//   3. reload() takes a new configuration whole or not at all.
+//
+// Threads: shard 0's; it is destroyed after stop() has returned, or when its host dies.
+
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "admin/server.h"
+#include "base/memory_account.h"
+#include "daemon/config.h"
+#include "daemon/dispatcher.h"
+#include "daemon/intake.h"
+#include "daemon/reporter.h"
+#include "daemon/settings.h"
+#include "receive/server.h"
+#include "spool/spool.h"
+#include "world/world.h"
+
+namespace postrider::daemon {
+
+struct RiverOptions {
+    std::shared_ptr<const Config> config;
+    // Listening sockets that were handed to us (socket activation); used for listeners with the
+    // same address.
+    std::vector<std::unique_ptr<world::Listener>> adopted;
+    DeliveryObserver observer;  // may be empty
+    // Reads the configuration again; what `postrider reload` asks for. May be empty.
+    std::function<Task<Status<Error>>()> reload;
+};
+
+class River {
+public:
+    // REQUIRES: world outlives the river. The error is for the operator: which part could not start.
+    static Task<Result<std::unique_ptr<River>>> open(world::World& world, RiverOptions options);
+    ~River();
+
+    // What can change while running: domains, aliases, limits, relay networks, time-outs. Addresses
+    // of listeners, directories, shards and memory need a restart; the error names what differs.
+    Status<Error> reload(std::shared_ptr<const Config> next);
+
+    Task<void> stop(Deadline deadline);
+
+    // Where clients are served; ports are real ones, also where 0 was configured.
+    std::vector<world::Endpoint> listening() const;
+
+    Dispatcher& dispatcher() { return *dispatcher_; }
+    spool::Spool& spool() { return *spool_; }
+    const Config& config() const { return *config_; }
+    world::World& world() { return world_; }
+    std::size_t session_count() const;
+
+private:
+    River(world::World& world, RiverOptions options);
+
+    Task<Status<Error>> open_spool();
+    Status<Error> listen();
+
+    world::World& world_;
+    RiverOptions options_;
+    std::shared_ptr<const Config> config_;
+    MemoryAccount account_;
+    SettingsSource settings_;
+    spool::Recovered recovered_;
+    std::unique_ptr<spool::Spool> spool_;
+    std::unique_ptr<Reporter> reporter_;
+    std::unique_ptr<Dispatcher> dispatcher_;
+    std::unique_ptr<Intake> intake_;
+    std::vector<std::unique_ptr<receive::Server>> servers_;  // as config_->listeners
+    std::unique_ptr<admin::Server> admin_;
+};
+
+}  // namespace postrider::daemon

@@ -1,0 +1,48 @@
+#include "mail/trace.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <chrono>
+#include <cstdlib>
+
+namespace postrider {
+
+std::string date_time(Wall at, int zone_minutes) {
+    static constexpr std::array<const char*, 7> kDays = {"Sun", "Mon", "Tue", "Wed",
+                                                         "Thu", "Fri", "Sat"};
+    static constexpr std::array<const char*, 12> kMonths = {
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    using std::chrono::days;
+    using std::chrono::seconds;
+    std::chrono::sys_seconds local{seconds(at.seconds() + zone_minutes * 60LL)};
+    auto day = std::chrono::floor<days>(local);
+    std::chrono::year_month_day date{day};
+    std::chrono::hh_mm_ss time{local - day};
+    int zone = std::abs(zone_minutes);
+    // RFC 5322 §3.3: day-of-week "," day month year hour ":" minute ":" second zone.
+    return fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} {}{:02}{:02}",
+                       kDays[std::chrono::weekday(day).c_encoding()],
+                       static_cast<unsigned>(date.day()),
+                       kMonths[static_cast<unsigned>(date.month()) - 1],
+                       static_cast<int>(date.year()), time.hours().count(), time.minutes().count(),
+                       time.seconds().count(), zone_minutes < 0 ? '-' : '+', zone / 60, zone % 60);
+}
+
+std::string return_path_field(const ReversePath& path) {
+    return "Return-Path: <" + without_controls(path.text()) + ">\r\n";
+}
+
+std::string delivered_to_field(const Mailbox& mailbox) {
+    return "Delivered-To: " + without_controls(mailbox.text()) + "\r\n";
+}
+
+std::string without_controls(std::string_view text) {
+    std::string safe(text);
+    for (char& c : safe) {
+        if (static_cast<unsigned char>(c) < 32 || c == 127) c = '?';
+    }
+    return safe;
+}
+
+}  // namespace postrider

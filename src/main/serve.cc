@@ -1,0 +1,180 @@
+#include "main/serve.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+
+#include "cli/console.h"
+#include "daemon/log_file.h"
+#include "daemon/river.h"
+#include "daemon/trial.h"
+#include "main/config_file.h"
+#include "main/privileges.h"
+#include "main/version.h"
+#include "world/real/log_descriptor.h"
+#include "world/real/real_world.h"
+
+namespace postrider {
+
+namespace {
+
+constexpr auto kDrainTime = std::chrono::seconds(30);
+constexpr int kFirstPassedDescriptor = 3;  // sd_listen_fds(3)
+
+int complain(std::string_view message, int code) {
+    fmt::print(stderr, "postrider: {}\n", message);
+    return code;
+}
+
+Result<std::shared_ptr<const daemon::Config>> load(const ServeOptions& options) {
+    if (options.try_directory.empty()) return load_config_file(options.config_path);
+    std::error_code failed;
+    auto path = std::filesystem::absolute(options.try_directory, failed);
+    if (!failed) std::filesystem::create_directories(path, failed);
+    if (failed) return fail("cannot use " + options.try_directory + ": " + failed.message());
+    return std::make_shared<const daemon::Config>(
+        daemon::default_config_for(path.lexically_normal().string()));
+}
+
+// Listening sockets given by the service manager (socket activation).
+std::vector<std::unique_ptr<world::Listener>> passed_listeners(world::real::RealWorld& real) {
+    std::vector<std::unique_ptr<world::Listener>> listeners;
+    const char* pid = std::getenv("LISTEN_PID");
+    const char* count = std::getenv("LISTEN_FDS");
+    if (!pid || !count || std::atol(pid) != getpid()) return listeners;
+    for (int i = 0; i < std::atoi(count); i++) {
+        auto listener = real.adopt_listener(kFirstPassedDescriptor + i);
+        if (listener) listeners.push_back(std::move(*listener));
+    }
+    return listeners;
+}
+
+// The server's life, from the first task on shard 0 to its end.
+class Server {
+public:
+    Server(const ServeOptions& options, std::shared_ptr<const daemon::Config> config,
+           daemon::LogFile& log)
+        : options_(options),
+          config_(std::move(config)),
+          log_(log),
+          real_({.shards = shards(*config_)}, log),
+          world_(real_.world()) {}
+
+    int run() {
+        for (int signal : {SIGTERM, SIGINT}) watch(signal, [this] { stop(); });
+        watch(SIGHUP, [this] {
+            log_.reopen();
+            // What went wrong has been logged.
+            if (river_) (void)reload();
+        });
+        watch(SIGUSR1, [this] { log_.reopen(); });
+        real_.executor().post_to(0, [this] { world_.executor.spawn(open()); });
+        log_.start();
+        real_.run();
+        river_.reset();
+        return exit_code_;
+    }
+
+private:
+    static int shards(const daemon::Config& config) {
+        if (config.shards > 0) return static_cast<int>(config.shards);
+        return std::max(1, static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)));
+    }
+
+    void watch(int signal, std::move_only_function<void()> work) {
+        auto watched = real_.on_signal(signal, std::move(work));
+        if (!watched) complain(watched.error().message, cli::kExitFailed);
+    }
+
+    Task<void> open() {
+        daemon::RiverOptions river{.config = config_, .adopted = passed_listeners(real_)};
+        river.reload = [this]() -> Task<Status<Error>> { co_return reload(); };
+        if (!options_.try_directory.empty()) {
+            river.observer = daemon::trial_observer(
+                world_, config_->hostname, [](std::string_view text) { say(text); });
+        }
+        auto opened = co_await daemon::River::open(world_, std::move(river));
+        if (!opened) {
+            exit_code_ = complain(opened.error().message, cli::kExitUnavailable);
+            real_.stop();
+            co_return;
+        }
+        river_ = std::move(*opened);
+        if (!options_.try_directory.empty()) {
+            say(daemon::trial_welcome(*config_, options_.program));
+        }
+        if (stopping_) world_.executor.spawn(close());
+    }
+
+    static void say(std::string_view text) {
+        fmt::print("{}", text);
+        std::fflush(stdout);
+    }
+
+    Status<Error> reload() {
+        auto next = load(options_);
+        auto done = next ? river_->reload(*next) : Status<Error>(std::unexpected(next.error()));
+        if (!done) log_.write(Event::ReloadFailed, {{"reason", done.error().message}});
+        return done;
+    }
+
+    void stop() {
+        if (stopping_) {
+            real_.stop();  // asked twice: what is not finished will be found at the next start
+            return;
+        }
+        stopping_ = true;
+        if (river_) world_.executor.spawn(close());
+    }
+
+    Task<void> close() {
+        co_await river_->stop(Deadline::after(world_.clock.now(), kDrainTime));
+        real_.stop();
+    }
+
+    const ServeOptions& options_;
+    std::shared_ptr<const daemon::Config> config_;
+    daemon::LogFile& log_;
+    world::real::RealWorld real_;
+    world::World world_;
+    std::unique_ptr<daemon::River> river_;
+    bool stopping_ = false;
+    int exit_code_ = cli::kExitOk;
+};
+
+}  // namespace
+
+int serve(const ServeOptions& options) {
+    auto config = load(options);
+    if (!config) return complain(config.error().message, cli::kExitConfig);
+    // A trial is on loopback and below its own folder: whoever starts it may be root.
+    std::string user = options.try_directory.empty() ? (*config)->user : "root";
+    if (auto became = become_user(user); !became) {
+        return complain(became.error().message, cli::kExitConfig);
+    }
+    umask(077);
+    raise_open_files_limit();
+
+    auto file = world::real::LogDescriptor::open((*config)->log.file);
+    if (!file) return complain(file.error().message, cli::kExitUnavailable);
+    world::real::RealClock clock;
+    daemon::LogFile log({.format = (*config)->log.format == daemon::LogConfig::Format::Json
+                                       ? daemon::LogFormat::Json
+                                       : daemon::LogFormat::Logfmt,
+                         .level = (*config)->log.level},
+                        {.write = [&](std::string_view lines) { return (*file)->write(lines); },
+                         .reopen = [&] { return (*file)->reopen(); }},
+                        clock);
+    log.write(Event::Starting, {{"version", kVersion},
+                                {"config", options.try_directory.empty() ? options.config_path
+                                                                         : options.try_directory}});
+    int code = Server(options, *config, log).run();
+    log.stop();
+    return code;
+}
+
+}  // namespace postrider

@@ -1,0 +1,130 @@
+// The operator's side: verbs, lists, figures; and taking back what could not be carried out.
+
+#include <algorithm>
+
+#include "queue/scheduler.h"
+#include "queue/scheduler_state.h"
+
+namespace postrider::queue {
+
+bool Scheduler::put_back(Handle handle, Monotonic due, Monotonic now) {
+    Entry* e = entry_of(handle);
+    if (!e || e->state != EntryState::Active) return false;
+    if (e->hold_wanted) {
+        make_held(handle.index, now);
+    } else {
+        make_scheduled(handle.index, due, now);
+    }
+    return true;
+}
+
+bool Scheduler::hold(Handle handle, Monotonic now) {
+    Entry* e = entry_of(handle);
+    if (!e) return false;
+    if (e->state == EntryState::Active) {
+        if (e->expiring) return false;
+        e->hold_wanted = true;
+    } else {
+        make_held(handle.index, now);
+    }
+    return true;
+}
+
+bool Scheduler::release(Handle handle, Monotonic now) {
+    Entry* e = entry_of(handle);
+    if (!e) return false;
+    if (e->state == EntryState::Active && e->hold_wanted) {
+        e->hold_wanted = false;
+        return true;
+    }
+    if (e->state != EntryState::Held) return false;
+    e->due = now.ns;
+    make_ready(handle.index, now);
+    return true;
+}
+
+bool Scheduler::retry_now(Handle handle, Monotonic now) {
+    Entry* e = entry_of(handle);
+    if (!e || (e->state != EntryState::Scheduled && e->state != EntryState::Ready)) return false;
+    if (e->state == EntryState::Scheduled) {
+        make_held(handle.index, now);
+        e->due = now.ns;
+        make_ready(handle.index, now);
+    }
+    Site& site = sites_[e->site];
+    if (site.suspended) site.suspended_until = now.ns;
+    place(e->site, now);
+    return true;
+}
+
+bool Scheduler::remove(Handle handle, Monotonic now) {
+    Entry* e = entry_of(handle);
+    if (!e || (e->state == EntryState::Active && !e->expiring)) return false;
+    make_held(handle.index, now);
+    forget(handle.index, now);
+    return true;
+}
+
+void Scheduler::reconfigure(Options options, Monotonic now) {
+    options_ = std::move(options);
+    sites_.for_each([&](uint32_t index) {
+        Site& site = sites_[index];
+        site.limits = &options_.limits_of(site.key, site.kind);
+        site.connections =
+            std::clamp(site.connections, 1, std::max(site.limits->connections_max, 1));
+        place(index, now);
+    });
+}
+
+std::optional<uint32_t> Scheduler::scan(uint32_t from, std::size_t slice, const Filter& filter,
+                                        Monotonic now,
+                                        const std::function<void(const EntryView&)>& visit) const {
+    uint32_t site = filter.site.empty() ? kNone : sites_.find(filter.site);
+    uint32_t sender = filter.sender.empty() ? kNone : senders_.find(filter.sender);
+    if (!filter.site.empty() && site == kNone) return std::nullopt;
+    if (!filter.sender.empty() && sender == kNone) return std::nullopt;
+    uint32_t end = entries_.end();
+    uint32_t stop = slice < end - std::min(from, end) ? from + static_cast<uint32_t>(slice) : end;
+    for (uint32_t index = from; index < stop; index++) {
+        const Entry& e = entries_[index];
+        if (!e.taken || (site != kNone && e.site != site)) continue;
+        if (sender != kNone && e.sender != sender) continue;
+        if (filter.message && e.message != *filter.message) continue;
+        if (filter.state && e.state != *filter.state) continue;
+        Duration age = now - Monotonic{int64_t{e.first_s} * kNsPerSecond};
+        if (age < filter.older_than) continue;
+        std::vector<uint32_t> recipients = recipients_of(index);
+        visit({handle_of(index), e.message, sites_[e.site].key, senders_[e.sender].key, recipients,
+               e.priority, e.state, Monotonic{e.due}, age, e.attempts, e.last});
+    }
+    if (stop >= end) return std::nullopt;
+    return stop;
+}
+
+void Scheduler::visit_sites(const std::function<void(const SiteView&)>& visit,
+                            Monotonic now) const {
+    sites_.for_each([&](uint32_t index) {
+        const Site& site = sites_[index];
+        SiteView view{.site = site.key,
+                      .kind = site.kind,
+                      .entries = site.entries,
+                      .ready = site.ready,
+                      .active = site.active,
+                      .connections = site.connections_now(),
+                      .failures = site.failures};
+        if (site.suspended && site.suspended_until > now.ns) {
+            view.suspended_until = Monotonic{site.suspended_until};
+        }
+        view.delivered = site.delivered;
+        view.deferred = site.deferred;
+        view.failed = site.failed;
+        visit(view);
+    });
+}
+
+Totals Scheduler::totals() const {
+    return {entries_.used(), scheduled_,   ready_, static_cast<std::size_t>(active_ + expiring_),
+            held_,           sites_.size()};
+}
+
+}  // namespace postrider::queue

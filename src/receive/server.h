@@ -1,0 +1,62 @@
+// receive/server.h: listeners, and a session for each client that comes.
+//
+// Each listener is shared by all shards; a client is accepted by one of them and stays there.
+// Past the limits of connections a client hears 421 4.7.0 and is let go.
+//
+// Stopping: drain() closes the listeners, lets idle sessions go with 421 4.3.2 and the others finish
+// their transaction; when the deadline passes, the rest is cut.
+//
+// Threads: start, replace and drain from shard 0.
+
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "receive/connection_table.h"
+#include "receive/session.h"
+#include "receive/visit.h"
+#include "world/world.h"
+
+namespace postrider::receive {
+
+class Server {
+public:
+    // REQUIRES: world and host outlive the server. `id_floor`: see base/id.h.
+    Server(world::World& world, Host& host, std::string name, MessageId id_floor);
+    ~Server();
+
+    // Takes the listening socket and accepts on every shard.
+    Status<world::NetError> start(std::unique_ptr<world::Listener> listener,
+                                  std::shared_ptr<const SessionSettings> settings);
+
+    // For clients that come from now on.
+    void replace(std::shared_ptr<const SessionSettings> settings);
+
+    // Returns when no session is left.
+    Task<void> drain(Deadline deadline);
+
+    std::size_t session_count() const { return connections_.count(); }
+    const world::Endpoint& local() const { return local_; }
+
+private:
+    struct Shard;
+
+    Task<void> accept_loop(Shard& shard);
+    Task<void> serve(Shard& shard, std::unique_ptr<world::Stream> stream,
+                     ConnectionTable::Place place);
+    Task<void> turn_away(std::unique_ptr<world::Stream> stream, ConnectionTable::Full full);
+    Task<void> drain_shard(Shard& shard, Deadline deadline);
+
+    world::World& world_;
+    Host& host_;
+    std::string name_;
+    world::Endpoint local_;
+    std::atomic<std::shared_ptr<const SessionSettings>> settings_;
+    ConnectionTable connections_;
+    std::vector<std::unique_ptr<Shard>> shards_;
+};
+
+}  // namespace postrider::receive

@@ -1,0 +1,221 @@
+// report/report_test.cc: what a sender is told, and when nothing is said.
+
+#include "report/report.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace postrider::report {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr std::string_view kContent =
+    "From: <alice@a.example>\r\n"
+    "Subject: Lunch\r\n"
+    "Message-ID: <1@a.example>\r\n"
+    "\r\n"
+    "At noon?\r\n";
+constexpr uint32_t kHeaderOctets = 70;
+static_assert(kContent.substr(kHeaderOctets) == "At noon?\r\n");
+
+Mailbox mailbox(std::string local_part, std::string domain) {
+    return {std::move(local_part), std::move(domain)};
+}
+
+Envelope envelope(std::vector<std::string> recipients) {
+    Envelope original;
+    original.id = MessageId{0x1234};
+    original.received = Wall{1'700'000'000'000'000};  // 2023-11-14 22:13:20
+    Variant variant;
+    variant.reverse_path.mailbox = mailbox("alice", "a.example");
+    for (auto& name : recipients) {
+        Recipient recipient;
+        recipient.mailbox = mailbox(name, "b.example");
+        variant.recipients.push_back(std::move(recipient));
+    }
+    original.variants.push_back(std::move(variant));
+    return original;
+}
+
+RecipientResult failure(uint32_t recipient) {
+    return {.recipient = recipient,
+            .verdict = RecipientResult::Verdict::Permanent,
+            .status = {5, 1, 1},
+            .reply_code = 550,
+            .reason = "550 5.1.1 no such user",
+            .remote_host = "mx.b.example"};
+}
+
+Facts facts(const Envelope& original, std::vector<RecipientResult> results) {
+    return {.kind = Kind::Failure,
+            .original = original,
+            .results = std::move(results),
+            .content = kContent,
+            .content_octets = kContent.size(),
+            .header_octets = kHeaderOctets,
+            .id = MessageId{0x99},
+            .hostname = "mail.our.example",
+            .now = Wall{1'700'000'060'000'000}};
+}
+
+TEST(Report, FailureTellsPeopleProgramsAndReturnsTheMessage) {
+    Envelope original = envelope({"bob"});
+    auto report = compose(facts(original, {failure(0)}));
+    ASSERT_TRUE(report);
+    EXPECT_EQ(report->content,
+              "Date: Tue, 14 Nov 2023 22:14:20 +0000\r\n"
+              "From: Mail Delivery <postmaster@mail.our.example>\r\n"
+              "To: <alice@a.example>\r\n"
+              "Subject: Your message could not be delivered\r\n"
+              "Message-ID: <000000000004S@mail.our.example>\r\n"
+              "In-Reply-To: <1@a.example>\r\n"
+              "References: <1@a.example>\r\n"
+              "Auto-Submitted: auto-replied\r\n"
+              "MIME-Version: 1.0\r\n"
+              "Content-Type: multipart/report; report-type=delivery-status;\r\n"
+              "\tboundary=\"report.000000000004S.00000000004HM\"\r\n"
+              "\r\n"
+              "--report.000000000004S.00000000004HM\r\n"
+              "Content-Type: text/plain; charset=us-ascii\r\n"
+              "\r\n"
+              "Your message of Tue, 14 Nov 2023 22:13:20 +0000 could not be delivered to\r\n"
+              "the following recipient.\r\n"
+              "\r\n"
+              "Its subject was: Lunch\r\n"
+              "\r\n"
+              "  <bob@b.example>\r\n"
+              "    The mail system mx.b.example said: 550 5.1.1 no such user\r\n"
+              "    Check the address for mistakes, or ask the recipient for the right one.\r\n"
+              "\r\n"
+              "This is the mail system at mail.our.example, about the message that it knows\r\n"
+              "as 00000000004HM.\r\n"
+              "\r\n"
+              "--report.000000000004S.00000000004HM\r\n"
+              "Content-Type: message/delivery-status\r\n"
+              "\r\n"
+              "Reporting-MTA: dns; mail.our.example\r\n"
+              "Arrival-Date: Tue, 14 Nov 2023 22:13:20 +0000\r\n"
+              "\r\n"
+              "Final-Recipient: rfc822; bob@b.example\r\n"
+              "Action: failed\r\n"
+              "Status: 5.1.1\r\n"
+              "Remote-MTA: dns; mx.b.example\r\n"
+              "Diagnostic-Code: smtp; 550 5.1.1 no such user\r\n"
+              "Last-Attempt-Date: Tue, 14 Nov 2023 22:14:20 +0000\r\n"
+              "\r\n"
+              "--report.000000000004S.00000000004HM\r\n"
+              "Content-Type: message/rfc822\r\n"
+              "\r\n" +
+                  std::string(kContent) +
+                  "\r\n"
+                  "--report.000000000004S.00000000004HM--\r\n");
+    EXPECT_TRUE(report->envelope.variants.front().reverse_path.is_null());
+    EXPECT_EQ(report->envelope.recipient(0).mailbox, mailbox("alice", "a.example"));
+    EXPECT_EQ(report->content.substr(report->header_octets, 2), "--");
+}
+
+TEST(Report, NullSenderGetsNone) {
+    Envelope original = envelope({"bob"});
+    original.variants.front().reverse_path.mailbox.reset();
+    EXPECT_FALSE(compose(facts(original, {failure(0)})));
+}
+
+TEST(Report, NotifyDecidesForEachRecipient) {
+    Envelope original = envelope({"never", "success", "failure"});
+    auto& recipients = original.variants.front().recipients;
+    recipients[0].notify = DsnNotify{.never = true};
+    recipients[1].notify = DsnNotify{.success = true};
+    recipients[2].notify = DsnNotify{.failure = true};
+    auto report = compose(facts(original, {failure(0), failure(1), failure(2)}));
+    ASSERT_TRUE(report);
+    EXPECT_THAT(report->content, HasSubstr("Final-Recipient: rfc822; failure@b.example"));
+    EXPECT_THAT(report->content, Not(HasSubstr("never@b.example")));
+    EXPECT_THAT(report->content, Not(HasSubstr("success@b.example")));
+}
+
+TEST(Report, AReportIsNeverReportedAbout) {
+    Envelope original = envelope({"bob"});
+    auto first = compose(facts(original, {failure(0)}));
+    ASSERT_TRUE(first);
+    EXPECT_FALSE(is_owed(first->envelope, 0, Kind::Failure));
+    EXPECT_FALSE(is_owed(first->envelope, 0, Kind::Delay));
+}
+
+TEST(Report, WhatStrangersWroteCannotAddFieldsOrParts) {
+    Envelope original = envelope({"bob"});
+    RecipientResult hostile = failure(0);
+    hostile.reason = "550 no\r\nAction: delivered\r\n\r\n--x\xC3\xA4" + std::string(5000, 'y');
+    hostile.remote_host = "evil\r\nStatus: 2.0.0";
+    auto report = compose(facts(original, {hostile}));
+    ASSERT_TRUE(report);
+    EXPECT_THAT(report->content, Not(HasSubstr("\r\nAction: delivered")));
+    EXPECT_THAT(report->content, Not(HasSubstr("\r\nStatus: 2.0.0")));
+    std::size_t line = 0;
+    for (char c : report->content) {
+        EXPECT_LT(static_cast<unsigned char>(c), 127);
+        line = c == '\n' ? 0 : line + 1;
+        ASSERT_LT(line, 998u);
+    }
+}
+
+TEST(Report, LargeMessageComesBackAsItsHeaderBlock) {
+    Envelope original = envelope({"bob"});
+    Facts large = facts(original, {failure(0)});
+    large.content_octets = 10'000'000;
+    auto report = compose(large);
+    ASSERT_TRUE(report);
+    EXPECT_THAT(report->content, HasSubstr("Content-Type: text/rfc822-headers\r\n"));
+    EXPECT_THAT(report->content, Not(HasSubstr("At noon?")));
+}
+
+TEST(Report, RetHdrsReturnsTheHeaderBlock) {
+    Envelope original = envelope({"bob"});
+    original.dsn_return = DsnReturn::Headers;
+    auto report = compose(facts(original, {failure(0)}));
+    ASSERT_TRUE(report);
+    EXPECT_THAT(report->content, Not(HasSubstr("At noon?")));
+    EXPECT_THAT(report->content, HasSubstr("Subject: Lunch\r\n"));
+}
+
+TEST(Report, DelaySaysUntilWhenAndReturnsHeadersOnly) {
+    Envelope original = envelope({"bob"});
+    RecipientResult late = failure(0);
+    late.verdict = RecipientResult::Verdict::Temporary;
+    late.status = {4, 4, 1};
+    Facts delay = facts(original, {late});
+    delay.kind = Kind::Delay;
+    delay.retry_until = Wall{1'700'432'000'000'000};  // five days after receipt
+    auto report = compose(delay);
+    ASSERT_TRUE(report);
+    EXPECT_THAT(report->content, HasSubstr("Action: delayed\r\nStatus: 4.4.1\r\n"));
+    EXPECT_THAT(report->content, HasSubstr("Will-Retry-Until: Sun, 19 Nov 2023 22:13:20 +0000\r\n"));
+    EXPECT_THAT(report->content, Not(HasSubstr("At noon?")));
+}
+
+TEST(Report, OriginalRecipientIsWhatTheClientNamed) {
+    Envelope original = envelope({"bob"});
+    original.variants.front().recipients[0].original = mailbox("sales", "b.example");
+    auto report = compose(facts(original, {failure(0)}));
+    ASSERT_TRUE(report);
+    EXPECT_THAT(report->content, HasSubstr("Original-Recipient: rfc822; sales@b.example\r\n"
+                                           "Final-Recipient: rfc822; bob@b.example\r\n"));
+    EXPECT_THAT(report->content, HasSubstr("  <sales@b.example>\r\n"));
+}
+
+TEST(Report, InternationalMessageGetsTheGlobalForm) {
+    Envelope original = envelope({"bob"});
+    original.smtputf8 = true;
+    original.variants.front().recipients[0].mailbox.local_part = "j\xC3\xBCrgen";
+    auto report = compose(facts(original, {failure(0)}));
+    ASSERT_TRUE(report);
+    EXPECT_THAT(report->content, HasSubstr("Content-Type: message/global-delivery-status\r\n"));
+    EXPECT_THAT(report->content,
+                HasSubstr("Final-Recipient: utf-8; j\xC3\xBCrgen@b.example\r\n"));
+    EXPECT_TRUE(report->envelope.smtputf8);
+    EXPECT_EQ(report->envelope.body, BodyType::EightBitMime);
+}
+
+}  // namespace
+}  // namespace postrider::report

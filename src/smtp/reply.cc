@@ -1,0 +1,103 @@
+#include "smtp/reply.h"
+
+#include <array>
+#include <cassert>
+#include <charconv>
+
+#include "base/limits.h"
+
+namespace postrider::smtp {
+namespace {
+
+// "250-" with an enhanced code "2.1.0 ": code, separator, code, blank.
+struct Lead {
+    std::array<char, 32> octets;
+    std::size_t length = 0;
+
+    std::string_view view() const { return {octets.data(), length}; }
+};
+
+Lead lead_of(uint16_t code, const std::optional<EnhancedStatus>& status) {
+    Lead lead;
+    char* at = lead.octets.data();
+    char* const end = at + lead.octets.size();
+    at = std::to_chars(at, end, code).ptr;
+    *at++ = '-';
+    // RFC 2034 §4: in 2yz, 4yz and 5yz replies only.
+    if (status && code / 100 != 3) {
+        at = std::to_chars(at, end, status->klass).ptr;
+        *at++ = '.';
+        at = std::to_chars(at, end, status->subject).ptr;
+        *at++ = '.';
+        at = std::to_chars(at, end, status->detail).ptr;
+        *at++ = ' ';
+    }
+    lead.length = static_cast<std::size_t>(at - lead.octets.data());
+    return lead;
+}
+
+// RFC 5321 §4.2: textstring = 1*(%d09 / %d32-126).
+void append_text(std::string& out, std::string_view text) {
+    for (const char c : text) {
+        const auto octet = static_cast<unsigned char>(c);
+        out += (octet >= 32 && octet < 127) || c == '\t' ? c : '?';
+    }
+}
+
+// What of `text` fits into `room`: cut behind a blank if there is one in the second half.
+std::string_view fitting(std::string_view text, std::size_t room) {
+    if (text.size() <= room) return text;
+    const std::size_t blank = text.rfind(' ', room - 1);
+    if (blank == std::string_view::npos || blank < room / 2) return text.substr(0, room);
+    return text.substr(0, blank + 1);
+}
+
+}  // namespace
+
+std::string Reply::wire() const {
+    std::string out;
+    append_reply(out, *this);
+    return out;
+}
+
+std::string Reply::one_line() const {
+    std::string out;
+    const Lead lead = lead_of(code, status);
+    out.append(lead.view());
+    out[out.find('-')] = ' ';
+    append_text(out, text);
+    for (std::size_t i = lead.length; i < out.size(); ++i) {
+        if (text[i - lead.length] == '\n') out[i] = ' ';
+    }
+    return out;
+}
+
+void append_reply(std::string& out, const Reply& reply) {
+    append_reply(out, reply.code, reply.status, reply.text);
+}
+
+void append_reply(std::string& out, uint16_t code, const std::optional<EnhancedStatus>& status,
+                  std::string_view text) {
+    assert(code >= 200 && code < 600);
+    const Lead lead = lead_of(code, status);
+    // RFC 5321 §4.5.3.1.5: 512 octets with code and CRLF.
+    const std::size_t room = kReplyLineOctetsMax - lead.length - 2;
+    std::size_t separator = 0;
+    for (;;) {
+        const std::size_t line_end = std::min(text.find('\n'), text.size());
+        const std::string_view line = fitting(text.substr(0, line_end), room);
+        separator = out.size() + 3;
+        out.append(lead.view());
+        append_text(out, line);
+        out.append("\r\n");
+        text.remove_prefix(line.size());
+        if (line.size() == line_end) {
+            if (text.empty()) break;
+            text.remove_prefix(1);  // the '\n'
+            if (text.empty()) break;
+        }
+    }
+    out[separator] = ' ';  // RFC 5321 §4.2.1: the last line
+}
+
+}  // namespace postrider::smtp

@@ -1,0 +1,75 @@
+// spool/draft.h: the content of one message while it is being received.
+//
+// Octets that promise nothing: until commit() has answered, a draft may vanish at any moment. Up to
+// kInlineMessageOctetsMax stay in memory and go into the log with the envelope; what is longer flows
+// into a file large/ID, in blocks whose CRCs the log will hold.
+//
+// Promise
+//   1. Memory: at most kDraftMemoryOctetsMax (256 KiB), whatever the message's size.
+//   2. A draft that is destroyed without having been committed leaves no file behind (it is removed
+//      soon; after a crash by the next recovery).
+//
+// Failure: Full when the disk has less than the free space that the operator wants to keep.
+// After an error the draft is dead: destroy it.
+// Threads: belongs to the shard where begin() was called.
+
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/id.h"
+#include "base/task.h"
+#include "spool/error.h"
+#include "spool/stored_message.h"
+
+namespace postrider::spool {
+
+class Core;
+
+inline constexpr std::size_t kLargeBlockOctets = 128 * 1024;
+inline constexpr std::size_t kDraftMemoryOctetsMax = 2 * kLargeBlockOctets;
+
+class Draft {
+public:
+    Draft(Draft&& other) noexcept;
+    Draft& operator=(Draft&& other) noexcept;
+    ~Draft();
+
+    MessageId id() const { return id_; }
+    uint64_t size() const { return size_; }
+    bool has_8bit() const { return has_8bit_; }
+
+    // Adds octets to the end. `octets` must outlive the task. Waits only when a block goes to disk.
+    Task<SpoolStatus> append(std::string_view octets);
+
+    // As append() when it fits into memory without waiting; false = nothing was done, call append().
+    bool append_at_once(std::string_view octets);
+
+private:
+    friend class Spool;
+    friend class Core;
+    Draft(std::shared_ptr<Core> core, MessageId id) : core_(std::move(core)), id_(id) {}
+
+    Task<SpoolStatus> spill();
+    Task<SpoolStatus> write_blocks(bool last);
+    // Ends the draft; a large one is durable with its name when this returns.
+    Task<SpoolStatus> finish();
+    Task<SpoolStatus> sync_large();
+    void abandon();
+
+    std::shared_ptr<Core> core_;  // null: moved from, committed or abandoned
+    MessageId id_;
+    uint64_t size_ = 0;
+    bool has_8bit_ = false;
+    std::string memory_;  // all of a small message; of a large one what is not yet in the file
+    uint64_t written_octets_ = 0;  // in the file
+    uint64_t checked_at_octets_ = 0;  // written_octets_ when free space was last asked for
+    std::unique_ptr<world::File> file_;
+    std::shared_ptr<LargeContent> large_;
+};
+
+}  // namespace postrider::spool

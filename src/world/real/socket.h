@@ -1,0 +1,143 @@
+// world/real/socket.h: a non-blocking socket on one loop: waiting for it with a deadline, and
+// closing it so that the peer gets what was written.
+//
+// The problem: a session reads and writes thousands of times and nearly never waits in vain. So the
+// system call is tried first, and only a socket that has nothing to give is waited for; a deadline
+// is a number in the socket, looked at by one timer that is moved only when it must ring earlier.
+//
+// Promise
+//   1. A wait ends once: Ready, TimedOut at its deadline, or Closed after close(). A wait that
+//   timed
+//      out leaves the socket as it was.
+//   2. close() never resumes anybody inside the call.
+//   3. A connection closed by us after we wrote to it lingers: our end is sent, and what the peer
+//      still sends is read and dropped until it ends too (at most kLingerTime and
+//      kLingerOctetsMax). Closing at once with unread input would send a reset, and that
+//      destroys a reply which the peer has not read yet.
+//   4. An idle socket holds no buffer and no timer of its own.
+//
+// Memory: kept alive by its stream and by the waits that the reactor still holds.
+//
+// Threads: one shard's; when no loop runs, anybody's.
+
+#pragma once
+
+#include <array>
+#include <boost/asio/posix/basic_stream_descriptor.hpp>
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+#include <boost/smart_ptr/intrusive_ref_counter.hpp>
+#include <coroutine>
+#include <cstdint>
+#include <optional>
+
+#include "base/time.h"
+#include "world/real/fd.h"
+#include "world/real/loop.h"
+
+namespace postrider::world::real {
+
+inline constexpr Duration kLingerTime = std::chrono::seconds(2);
+inline constexpr std::size_t kLingerOctetsMax = 1024 * 1024;
+inline constexpr int kLingeringPerLoopMax = 1024;
+inline constexpr int kInlineCallsMax = 32;  // then others on the loop have their turn
+
+class Socket final : public boost::intrusive_ref_counter<Socket, boost::thread_unsafe_counter>,
+                     private TimerHeap::Node {
+public:
+    enum class Side : uint8_t {
+        Read,
+        Write
+    };
+    enum class Wake : uint8_t {
+        Ready,
+        TimedOut,
+        Closed
+    };
+    struct Wait;
+    struct Turn;
+
+    // `fd` is non-blocking.
+    Socket(Loop& loop, Fd fd) : loop_(loop), fd_(std::move(fd)) {}
+    ~Socket() override;
+
+    int fd() const { return fd_.get(); }
+    bool closed() const { return closed_; }
+
+    // co_await: Ready when the side may have become usable; the caller tries again.
+    Wait wait(Side side, Deadline deadline);
+
+    // co_await before each try: goes on at once, but now and then lets others run first.
+    Turn turn();
+
+    // What the callers have seen, for close().
+    void note_written() { written_ = true; }
+    void note_ended() { ended_ = true; }
+
+    void shut_write();
+    bool write_shut() const { return write_shut_; }
+    void close();
+
+private:
+    using Descriptor = asio::posix::basic_stream_descriptor<asio::io_context::executor_type>;
+
+    void begin(Wait& wait);
+    bool watch(Side side);
+    void handle_ready(Side side);
+    void ring_by(Monotonic moment);
+    void fire() override;
+    void drain();
+    void finish_close();
+
+    Loop& loop_;
+    Fd fd_;
+    std::optional<Descriptor> descriptor_;  // from the first wait on
+    std::array<Wait*, 2> waiting_{};
+    std::array<bool, 2> watched_{};  // the reactor will call handle_ready
+    bool closed_ = false;
+    bool write_shut_ = false;
+    bool written_ = false;
+    bool ended_ = false;  // the peer's side: end or error
+    bool lingering_ = false;
+    int calls_ = 0;
+    std::size_t drained_ = 0;
+    Monotonic linger_until_;
+};
+
+using SocketRef = boost::intrusive_ptr<Socket>;
+
+struct Socket::Wait {
+    Socket& socket;
+    Side side;
+    Deadline deadline;
+    Wake wake = Wake::Ready;
+    std::coroutine_handle<> waiting = {};
+    bool stale = false;  // a watch of an earlier wait was still on: Ready may be old news
+
+    Wait(Socket& owner, Side which, Deadline until) : socket(owner), side(which), deadline(until) {}
+    Wait(const Wait&) = delete;
+    Wait& operator=(const Wait&) = delete;
+    ~Wait();
+
+    bool await_ready();
+    void await_suspend(std::coroutine_handle<> handle) {
+        waiting = handle;
+        socket.begin(*this);
+    }
+    Wake await_resume() const { return wake; }
+};
+
+struct Socket::Turn {
+    Socket& socket;
+
+    bool await_ready() const { return ++socket.calls_ < kInlineCallsMax; }
+    void await_suspend(std::coroutine_handle<> waiting) {
+        socket.calls_ = 0;
+        socket.loop_.post(waiting);
+    }
+    void await_resume() const {}
+};
+
+inline Socket::Wait Socket::wait(Side side, Deadline deadline) { return {*this, side, deadline}; }
+inline Socket::Turn Socket::turn() { return {*this}; }
+
+}  // namespace postrider::world::real

@@ -1,0 +1,74 @@
+// tests/contract/real_factory.cc: the contract suite's world on this machine: loopback addresses
+// and a fresh directory in the system's place for such.
+
+#include <sys/socket.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "contract/contract_world.h"
+#include "world/real/fd.h"
+#include "world/real/real_world.h"
+#include "world/real/socket_address.h"
+
+namespace postrider::contract {
+
+namespace {
+
+class RealContractWorld : public ContractWorld {
+public:
+    explicit RealContractWorld(int shards) : real_({.shards = shards, .workers = 3}, log_) {
+        std::string pattern = (std::filesystem::temp_directory_path() / "prXXXXXX").string();
+        if (!::mkdtemp(pattern.data())) std::abort();
+        directory_ = pattern;
+    }
+    ~RealContractWorld() override {
+        std::error_code ignored;
+        std::filesystem::remove_all(directory_, ignored);
+    }
+
+    void run(Body body) override {
+        World world = real_.world();
+        real_.executor().post_to(0, [&] { real_.executor().spawn(to_the_end(body, world)); });
+        real_.run();
+    }
+
+    IpAddress address() override { return *IpAddress::parse("127.0.0.1"); }
+    std::string directory() override { return directory_; }
+
+    // A listener that never accepts and whose queue is full: the system drops what comes then.
+    Endpoint silent_endpoint() override {
+        Endpoint any = IpEndpoint{address(), 0};
+        auto bound = world::real::socket_address(any);
+        silent_.emplace_back(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        int listener = silent_.back().get();
+        EXPECT_EQ(::bind(listener, bound->get(), bound->size), 0);
+        EXPECT_EQ(::listen(listener, 0), 0);
+        Endpoint local = world::real::local_endpoint(listener);
+        auto to = world::real::socket_address(local);
+        for (int i = 0; i < 4; i++) {
+            silent_.emplace_back(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+            (void)::connect(silent_.back().get(), to->get(), to->size);
+        }
+        return local;
+    }
+
+private:
+    Task<void> to_the_end(Body& body, World& world) {
+        co_await body(world);
+        real_.stop();
+    }
+
+    NoLog log_;
+    world::real::RealWorld real_;
+    std::string directory_;
+    std::vector<world::real::Fd> silent_;
+};
+
+}  // namespace
+
+std::unique_ptr<ContractWorld> make_contract_world(int shards) {
+    return std::make_unique<RealContractWorld>(shards);
+}
+
+}  // namespace postrider::contract

@@ -1,0 +1,56 @@
+// tests/contract/sim_factory.cc: the contract suite's world inside the simulator: one host of its
+// own, from a fixed seed, which POSTRIDER_SIM_SEED may replace.
+
+#include <cstdlib>
+
+#include "contract/contract_world.h"
+#include "sim/simulation.h"
+
+namespace postrider::contract {
+
+namespace {
+
+uint64_t chosen_seed() {
+    const char* text = std::getenv("POSTRIDER_SIM_SEED");
+    return text ? std::strtoull(text, nullptr, 10) : 1;
+}
+
+class SimContractWorld : public ContractWorld {
+public:
+    explicit SimContractWorld(int shards)
+        : sim_(chosen_seed()),
+          host_(sim_.add_host("contract.example", {*IpAddress::parse("192.0.2.1")}, shards)) {}
+
+    void run(Body body) override {
+        bool is_done = false;
+        host_.boot([&](World& world) -> Task<void> {
+            Status<DiskError> made = co_await world.disk.make_directories(directory());
+            EXPECT_TRUE(made.has_value());
+            co_await body(world);
+            is_done = true;
+        });
+        // Virtual time: far more than any test of the suite waits for.
+        EXPECT_TRUE(sim_.run_until([&] { return is_done; }, 24h)) << "seed " << sim_.seed();
+    }
+
+    IpAddress address() override { return host_.addresses().front(); }
+    std::string directory() override { return "/contract"; }
+
+    Endpoint silent_endpoint() override {
+        IpAddress silent = *IpAddress::parse("198.51.100.1");
+        sim_.net().black_hole(silent);
+        return IpEndpoint{silent, 25};
+    }
+
+private:
+    sim::Simulation sim_;
+    sim::Host& host_;
+};
+
+}  // namespace
+
+std::unique_ptr<ContractWorld> make_contract_world(int shards) {
+    return std::make_unique<SimContractWorld>(shards);
+}
+
+}  // namespace postrider::contract

@@ -1,0 +1,258 @@
+"""Starts a real Postrider for a test, in a folder of its own, and looks into what it did.
+
+Everything is on loopback with ports the system chooses. A test never sleeps for a guess: it waits
+for a condition, at most LIMIT seconds.
+"""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+LIMIT = 60.0
+ROOT = Path(__file__).resolve().parents[2]
+PEERS = Path(os.environ.get("POSTRIDER_PEERS", ROOT / "build/peers"))
+
+
+def program(variable="POSTRIDER_RELEASE", default="build/release/postrider"):
+    path = Path(os.environ.get(variable, ROOT / default))
+    if not path.exists():
+        raise RuntimeError(f"{path} is missing: build it first (./dev test does)")
+    return str(path)
+
+
+def wait_until(condition, what, limit=LIMIT):
+    """Returns the first true value of condition(); an AssertionError says what was waited for."""
+    end = time.monotonic() + limit
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"waited {limit:g} s for {what}")
+        time.sleep(0.01)
+
+
+CONFIG = """
+hostname = "mail.our.test"
+user = "root"
+data_directory = "{data}"
+{top}
+
+[[listener]]
+address = "127.0.0.1:0"
+
+[[listener]]
+address = "unix:{data}/lmtp.socket"
+protocol = "lmtp"
+
+[smtp]
+sessions_per_address_max = 1000
+relay_networks = []
+{smtp}
+
+[spool]
+segment_octets = "{segment}"
+min_free = "{min_free}"
+
+[queue]
+backoff_first = "1s"
+{queue}
+
+[delivery]
+{delivery}
+
+[[domain]]
+name = "our.test"
+mailboxes = ["alice", "bob", "carol"]
+aliases = {{ "all" = ["alice", "bob"], "sales" = ["carol"] }}
+postmaster = "alice"
+{domain}
+
+[log]
+level = "debug"
+"""
+
+
+class Server:
+    def __init__(self, binary=None, directory=None, wrapper=(), **settings):
+        self.binary = binary or program()
+        self.own_directory = directory is None
+        self.directory = Path(directory or tempfile.mkdtemp(prefix="postrider-test-"))
+        self.data = self.directory / "data"
+        self.config = self.directory / "postrider.toml"
+        self.log_path = self.directory / "log"
+        self.wrapper = list(wrapper)
+        values = {"top": "", "smtp": "", "queue": "", "delivery": "", "domain": "",
+                  "segment": "4 MiB", "min_free": "1 MiB"}
+        values.update(settings)
+        self.config.write_text(CONFIG.format(data=self.data, **values))
+        self.process = None
+        self.port = None
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if kind is not None and self.log_path.exists():
+            print("--- end of the server's log ---")
+            print(self.log_path.read_text(errors="replace")[-4000:])
+        self.kill()
+        if self.own_directory:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    # --- its life
+
+    def spawn(self):
+        """Starts it without waiting."""
+        with open(self.log_path, "ab") as log:
+            self.log_begin = log.tell()
+            self.process = subprocess.Popen(
+                self.wrapper + [self.binary, "serve", "--config", str(self.config)],
+                stdout=log, stderr=log, start_new_session=True)
+
+    def start(self):
+        self.spawn()
+        self.port = wait_until(self.listening_port, "the server to listen")
+
+    def listening_port(self):
+        if self.process.poll() is not None:
+            raise AssertionError(f"the server ended with {self.process.returncode}:\n{self.log()}")
+        found = re.search(r"event=Listening.*127\.0\.0\.1:(\d+)", self.log())
+        return int(found.group(1)) if found and self.admin_socket.exists() else None
+
+    @property
+    def admin_socket(self):
+        return self.data / "admin.sock"
+
+    def log(self):
+        """The log of this life."""
+        with open(self.log_path, "rb") as log:
+            log.seek(self.log_begin)
+            return log.read().decode(errors="replace")
+
+    def events(self, name):
+        """The lines of the log with this event."""
+        return [line for line in self.log().splitlines() if f"event={name}" in line]
+
+    def stop(self):
+        """SIGTERM, and its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(LIMIT)
+        self.process = None
+        return code
+
+    def kill(self):
+        """SIGKILL to it and its wrapper."""
+        if self.process is None:
+            return
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait(LIMIT)
+        self.process = None
+
+    def command(self, *words, check=True):
+        """Runs an operator's command; returns the finished process."""
+        done = subprocess.run([self.binary, *words], capture_output=True, text=True, timeout=LIMIT)
+        if check and done.returncode != 0:
+            raise AssertionError(f"{words} ended with {done.returncode}: {done.stderr}{done.stdout}")
+        return done
+
+    def ask(self, *words):
+        return self.command(*words, "--socket", str(self.admin_socket)).stdout
+
+    # --- talking to it
+
+    def connect(self):
+        return Client(self.port)
+
+    # --- its mailboxes
+
+    def maildir(self, user):
+        return self.data / "mail" / "our.test" / user
+
+    def messages(self, user):
+        """Paths of the messages in new and cur."""
+        found = []
+        for folder in ("new", "cur"):
+            path = self.maildir(user) / folder
+            if path.is_dir():
+                found += sorted(path.iterdir())
+        return found
+
+    def wait_for_messages(self, user, count, limit=LIMIT):
+        return wait_until(lambda: len(self.messages(user)) >= count and self.messages(user),
+                          f"{count} messages for {user}", limit)
+
+
+class Client:
+    """A socket that speaks lines, with the exact octets in the test's hands."""
+
+    def __init__(self, port, family=socket.AF_INET, address="127.0.0.1", greet=True):
+        self.socket = socket.socket(family, socket.SOCK_STREAM)
+        self.socket.settimeout(LIMIT)
+        self.socket.connect((address, port) if family != socket.AF_UNIX else address)
+        self.file = self.socket.makefile("rb")
+        if greet:
+            self.greeting = self.reply()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        self.file.close()
+        self.socket.close()
+
+    def send(self, octets):
+        self.socket.sendall(octets if isinstance(octets, bytes) else octets.encode())
+
+    def reply(self):
+        """One whole reply, as text with its lines joined by newlines; empty at the end."""
+        lines = []
+        while True:
+            line = self.file.readline()
+            if not line:
+                return "\n".join(lines)
+            assert line.endswith(b"\r\n"), f"a line that does not end with CRLF: {line!r}"
+            lines.append(line[:-2].decode())
+            if line[3:4] != b"-":
+                return "\n".join(lines)
+
+    def say(self, line):
+        self.send(line + "\r\n")
+        return self.reply()
+
+    def begin(self, to, sender="sender@example.org"):
+        """EHLO to 354."""
+        assert self.say("EHLO client.example.org").startswith("250")
+        assert self.say(f"MAIL FROM:<{sender}>").startswith("250")
+        for recipient in [to] if isinstance(to, str) else to:
+            reply = self.say(f"RCPT TO:<{recipient}>")
+            assert reply.startswith("250"), reply
+        assert self.say("DATA").startswith("354")
+
+    def deliver(self, to, content, sender="sender@example.org"):
+        """A whole transaction; `content` with CRLF. Returns the reply to the final dot."""
+        self.begin(to, sender)
+        stuffed = content.replace("\r\n.", "\r\n..")
+        if stuffed.startswith("."):
+            stuffed = "." + stuffed
+        self.send(stuffed + ".\r\n")
+        return self.reply()
+
+
+def body_of(path):
+    """A stored message without the trace fields that were put in front: from the first line that
+    the sender wrote."""
+    return path.read_bytes()
