@@ -41,9 +41,9 @@ Task<void> run_main(HostState& host, Task<void> task) {
 
 }  // namespace
 
-HostState::HostState(EventLoop& the_loop, Network& the_network, Wall the_epoch, uint64_t seed,
-                     int number, std::string the_name, std::vector<world::IpAddress> the_addresses,
-                     int shards)
+HostState::HostState(EventLoop& the_loop, Network& the_network, Dns& dns, Wall the_epoch,
+                     uint64_t seed, int number, std::string the_name,
+                     std::vector<world::IpAddress> the_addresses, int shards)
     : loop(the_loop),
       network(the_network),
       epoch(the_epoch),
@@ -58,7 +58,9 @@ HostState::HostState(EventLoop& the_loop, Network& the_network, Wall the_epoch, 
       log(*this),
       disk(*this, seed, /*label=*/1002 + uint64_t(number) * 10),
       net(*this),
-      world{clock, system_random, net, disk, executor, worker, log} {
+      resolver(*this, dns),
+      process(*this),
+      world{clock, system_random, net, disk, executor, worker, log, resolver, process} {
     for (int i = 0; i < shards; i++) places.push_back(loop.add_place());
 }
 
@@ -217,6 +219,7 @@ void Host::suspend(Duration duration, SuspendedClock monotonic) {
 void Host::jump_wall(Duration by) { state_->wall_jump += by; }
 world::World& Host::world() { return state_->world; }
 SimDisk& Host::disk() { return state_->disk; }
+SimProcess& Host::process() { return state_->process; }
 DiskFaults& Host::disk_faults() { return state_->disk.faults; }
 const std::deque<LogLine>& Host::log_lines() const { return state_->log.lines; }
 uint64_t Host::log_count(LogLevel level) const {

@@ -31,6 +31,7 @@
 #include "base/task.h"
 #include "base/time.h"
 #include "sim/sim_disk.h"
+#include "sim/sim_process.h"
 #include "world/world.h"
 
 namespace postrider::sim {
@@ -83,6 +84,7 @@ public:
     // For test code beside the host; doors may be used from its tasks only.
     world::World& world();
     SimDisk& disk();            // faults, and a look at the platters
+    SimProcess& process();      // its programs
     DiskFaults& disk_faults();  // = disk().faults
 
     // The newest kLogLinesMax lines of all lives.

@@ -21,6 +21,8 @@
 #include "sim/host_doors.h"
 #include "sim/sim_disk.h"
 #include "sim/sim_net.h"
+#include "sim/sim_process.h"
+#include "sim/sim_resolver.h"
 #include "world/world.h"
 
 namespace postrider::sim {
@@ -32,8 +34,9 @@ struct RootTask {
 };
 
 struct HostState {
-    HostState(EventLoop& the_loop, Network& network, Wall the_epoch, uint64_t seed, int number,
-              std::string the_name, std::vector<world::IpAddress> the_addresses, int shards);
+    HostState(EventLoop& the_loop, Network& network, Dns& dns, Wall the_epoch, uint64_t seed,
+              int number, std::string the_name, std::vector<world::IpAddress> the_addresses,
+              int shards);
     ~HostState();
     HostState(const HostState&) = delete;
     HostState& operator=(const HostState&) = delete;
@@ -64,6 +67,8 @@ struct HostState {
     SimLog log;
     SimDisk disk;
     SimNet net;
+    SimResolver resolver;
+    SimProcess process;
     world::World world;
 
     // The host's own time, and a moment of it in the loop's time.

@@ -25,7 +25,8 @@ Simulation::Simulation(uint64_t seed)
       epoch_(draw_epoch(seed)),
       random_(seed, /*label=*/3),
       loop_(seed),
-      net_(std::make_unique<Network>(loop_, seed)) {}
+      net_(std::make_unique<Network>(loop_, seed)),
+      dns_(seed) {}
 
 Simulation::~Simulation() {
     for (auto& host : hosts_) host->power_loss();
@@ -33,7 +34,7 @@ Simulation::~Simulation() {
 
 Host& Simulation::add_host(std::string name, std::vector<world::IpAddress> addresses, int shards) {
     assert(shards >= 1 && shards <= 64);
-    auto state = std::make_unique<HostState>(loop_, *net_, epoch_, seed_, int(hosts_.size()),
+    auto state = std::make_unique<HostState>(loop_, *net_, dns_, epoch_, seed_, int(hosts_.size()),
                                              std::move(name), std::move(addresses), shards);
     net_->add_host(*state);
     hosts_.push_back(std::unique_ptr<Host>(new Host(std::move(state))));

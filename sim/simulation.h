@@ -29,6 +29,7 @@
 #include "sim/host.h"
 #include "sim/seeded_random.h"
 #include "sim/sim_net.h"
+#include "sim/sim_resolver.h"
 #include "world/net.h"
 
 namespace postrider::sim {
@@ -64,6 +65,7 @@ public:
     SeededRandom& random() { return random_; }
 
     Network& net() { return *net_; }
+    Dns& dns() { return dns_; }
     uint64_t seed() const { return seed_; }
     uint64_t trace_hash() const { return loop_.trace().value(); }
     uint64_t events() const { return loop_.steps(); }
@@ -76,6 +78,7 @@ private:
     SeededRandom random_;
     mutable EventLoop loop_;
     std::unique_ptr<Network> net_;
+    Dns dns_;
     std::vector<std::unique_ptr<Host>> hosts_;
 };
 

@@ -8,172 +8,12 @@
 
 #include <gtest/gtest.h>
 
-#include "sim/simulation.h"
+#include "sim/smtp_scene.h"
 
 namespace postrider::sim {
 namespace {
 
-using namespace std::chrono_literals;
-using deliver::SmtpAttempt;
-using deliver::SmtpConnection;
-using deliver::SmtpHost;
-using deliver::SmtpJob;
-using world::Endpoint;
-using world::IpAddress;
-using world::IpEndpoint;
-using world::World;
 using Verdict = RecipientResult::Verdict;
-
-IpAddress address(std::string_view text) { return *IpAddress::parse(text); }
-const IpEndpoint kMx{address("192.0.2.1"), 25};
-constexpr std::string_view kContent = "Subject: dots\r\n\r\n.\r\n.leading\r\nend\r\n";
-constexpr std::string_view kWire = "X: y\r\nSubject: dots\r\n\r\n..\r\n..leading\r\nend\r\n.\r\n";
-
-// Says `say`, then reads until what was heard since ends with `until`.
-struct Step {
-    std::string say, until;
-};
-const std::string kHang = "<hang>";    // until the client goes away
-const std::string kClose = "<close>";  // at once
-using Steps = std::vector<Step>;
-
-const Step kGreets{"220 mx\r\n", "EHLO me.example\r\n"};
-const Step kPipelines{"250-mx\r\n250-PIPELINING\r\n250 8BITMIME\r\n", "DATA\r\n"};
-const Step kGo{"250 ok\r\n250 ok\r\n354 go\r\n", "\r\n.\r\n"};
-const Step kTakes{"250 2.0.0 taken\r\n", "QUIT\r\n"};
-const Step kTakesAndGoesOn{"250 2.0.0 taken\r\n", "DATA\r\n"};
-const Step kBye{"221 bye\r\n", ""};
-
-class InMemory : public ContentReader {
-public:
-    explicit InMemory(std::string text) : text_(std::move(text)) {}
-    uint64_t size() const override { return text_.size(); }
-    Task<Result<std::size_t>> read(uint64_t offset, std::span<char> into) override {
-        co_return text_.copy(into.data(), into.size(), offset);
-    }
-    std::optional<std::string_view> in_memory() const override { return text_; }
-
-private:
-    std::string text_;
-};
-
-// As if from a file: never more than `most` octets at once, and an error at `fails_at`.
-class InFile : public ContentReader {
-public:
-    InFile(std::string text, std::size_t most, uint64_t fails_at = UINT64_MAX)
-        : text_(std::move(text)), most_(most), fails_at_(fails_at) {}
-    uint64_t size() const override { return text_.size(); }
-    Task<Result<std::size_t>> read(uint64_t offset, std::span<char> into) override {
-        if (offset >= fails_at_) co_return fail("the disk is broken");
-        co_return text_.copy(into.data(), std::min(into.size(), most_), offset);
-    }
-
-private:
-    std::string text_;
-    std::size_t most_;
-    uint64_t fails_at_;
-};
-
-SmtpJob job(std::shared_ptr<ContentReader> content, std::vector<std::string> locals = {"b"},
-            BodyType body = BodyType::SevenBit) {
-    auto envelope = std::make_shared<Envelope>();
-    Variant variant;
-    variant.reverse_path.mailbox = Mailbox{"a", "o.example"};
-    variant.prefix = "X: y\r\n";
-    SmtpJob out;
-    for (const std::string& local : locals) {
-        out.recipients.push_back(static_cast<uint32_t>(variant.recipients.size()));
-        variant.recipients.push_back({.mailbox = {local, "x.example"}});
-    }
-    envelope->variants.push_back(std::move(variant));
-    envelope->body = body;
-    out.envelope = std::move(envelope);
-    out.content = std::move(content);
-    return out;
-}
-SmtpJob job() { return job(std::make_shared<InMemory>(std::string(kContent))); }
-
-SmtpHost to(Endpoint endpoint) {
-    SmtpHost host;
-    host.endpoint = std::move(endpoint);
-    host.name = "mx.example";
-    host.hello_name = "me.example";
-    return host;
-}
-
-Task<void> play(World& world, std::unique_ptr<world::Stream> stream, Steps steps,
-                std::string& heard) {
-    char part[4096];
-    Deadline never = Deadline::after(world.clock.now(), 1000h);
-    for (const Step& step : steps) {
-        if (step.say == kClose) co_return;
-        std::string_view pieces[] = {step.say};
-        if (step.say != kHang && !(co_await stream->write(pieces, never))) co_return;
-        std::size_t since = heard.size();
-        while (step.say == kHang || !std::string_view(heard).substr(since).ends_with(step.until)) {
-            auto count = co_await stream->read(part, never);
-            if (!count || *count == 0) co_return;
-            heard.append(part, *count);
-        }
-    }
-}
-
-struct Scene {
-    explicit Scene(uint64_t seed = 1)
-        : sim(seed),
-          mx(sim.add_host("mx", {kMx.address})),
-          client(sim.add_host("client", {address("192.0.2.2"), address("192.0.2.3")})) {}
-
-    // Each connection plays the next list of steps; what it hears is kept apart.
-    void serve(std::vector<Steps> connections) {
-        script = std::move(connections);
-        heard.resize(script.size());
-        serve_on(mx, kMx);
-    }
-    void serve_on(Host& host, Endpoint endpoint) {
-        host.boot([this, endpoint](World& world) -> Task<void> {
-            auto listener = world.net.listen(endpoint, {});
-            EXPECT_TRUE(listener.has_value());
-            for (std::size_t i = 0; i < script.size(); ++i) {
-                auto stream = co_await (*listener)->accept();
-                if (!stream) co_return;
-                peers.push_back(world::text((*stream)->peer()));
-                world.executor.spawn(play(world, std::move(*stream), script[i], heard[i]));
-            }
-            co_await world.clock.sleep_for(1000h);
-        });
-        sim.run_for(1ms);
-    }
-
-    using Work = std::function<Task<void>(World&, SmtpConnection&)>;
-    void run(Host& host, SmtpHost next, Work work) {
-        host.boot([this, next, work](World& world) -> Task<void> {
-            SmtpConnection connection(world.net, world.clock, next);
-            Monotonic start = world.clock.now();
-            co_await work(world, connection);
-            took = world.clock.now() - start;
-        });
-        EXPECT_TRUE(sim.run_until([&] { return host.main_ended(); }, 100h));
-    }
-
-    // One job on a connection of its own.
-    SmtpAttempt send(SmtpJob one, SmtpHost next = to(kMx)) {
-        SmtpAttempt attempt;
-        run(client, std::move(next), [&](World&, SmtpConnection& connection) -> Task<void> {
-            attempt = co_await connection.send(one);
-            co_await connection.close();
-        });
-        return attempt;
-    }
-
-    Simulation sim;
-    Host& mx;
-    Host& client;
-    std::vector<Steps> script;
-    std::vector<std::string> heard;
-    std::vector<std::string> peers;
-    Duration took{};
-};
 
 TEST(SmtpDelivery, AMessageArrivesOctetByOctetHoweverItIsReadAndCut) {
     for (std::size_t segment : {1, 7, 1460}) {
@@ -255,6 +95,45 @@ TEST(SmtpDelivery, AConnectionIsUsedAgainAndAClosedOneCostsNoFailure) {
         EXPECT_FALSE(connection.is_open());
     });
     EXPECT_EQ(scene.peers.size(), 3u);
+}
+
+// "250" and "421" in one segment: the message was taken, and must not be sent again.
+TEST(SmtpDelivery, AMessageThatWasTakenWithTheLastWordsIsNotSentAgain) {
+    for (std::string last : {"421 4.3.2 enough", "250 what?", "nonsense"}) {
+        Scene scene;
+        scene.sim.net().faults.full_segments_per_1000 = 1000;
+        Steps steps = {kGreets,         kPipelines, kGo,
+                       kTakesAndGoesOn, kGo,        {"250 2.0.0 taken\r\n" + last + "\r\n", ""},
+                       {kHang, ""}};
+        scene.serve({steps, {kGreets, kPipelines, kGo, kTakes, kBye}});
+        scene.run(scene.client, to(kMx), [&](World&, SmtpConnection& connection) -> Task<void> {
+            for (int i = 0; i < 2; ++i) {
+                SmtpAttempt got = co_await connection.send(job());
+                EXPECT_EQ(got.results.at(0).verdict, Verdict::Relayed) << last;
+                EXPECT_FALSE(got.try_next_host) << last;
+            }
+            EXPECT_FALSE(connection.is_open());
+        });
+        EXPECT_EQ(scene.peers.size(), 1u) << last;
+    }
+}
+
+TEST(SmtpDelivery, AHalfOpenConnectionCostsNoFailure) {
+    Scene scene;
+    Steps steps = {kGreets, kPipelines, kGo, kTakesAndGoesOn, kGo, kTakes, kBye};
+    scene.serve({steps});
+    scene.run(scene.client, to(kMx), [&](World& world, SmtpConnection& connection) -> Task<void> {
+        SmtpAttempt got = co_await connection.send(job());
+        EXPECT_EQ(got.results.at(0).verdict, Verdict::Relayed);
+        // The next host loses power and comes back: we are not told.
+        scene.sim.call_after(1s, [&] { scene.mx.power_loss(); });
+        scene.sim.call_after(2s, [&] { scene.serve_on(scene.mx, kMx); });
+        co_await world.clock.sleep_for(1min);
+        EXPECT_TRUE(connection.is_open());
+        got = co_await connection.send(job());
+        EXPECT_EQ(got.results.at(0).verdict, Verdict::Relayed) << got.dialogue.text();
+    });
+    EXPECT_EQ(scene.peers.size(), 2u);
 }
 
 struct Silence {
@@ -429,6 +308,7 @@ TEST(SmtpDelivery, LmtpOverAUnixSocketGivesEachRecipientItsOwnResult) {
     scene.heard.resize(1);
     Endpoint endpoint = world::UnixEndpoint{"/run/lmtp"};
     scene.serve_on(scene.client, endpoint);
+    scene.sim.run_for(1ms);
     SmtpHost host = to(endpoint);
     host.mode = smtp::ClientMode::Lmtp;
     SmtpAttempt got;

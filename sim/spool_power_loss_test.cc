@@ -13,6 +13,7 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <map>
 #include <memory>
 #include <set>
@@ -40,8 +41,8 @@ struct Wanted {
 struct Open {
     std::vector<MessageId> messages;
     std::vector<RecipientChange> changes;
-    bool refused = false;         // answered with an error
-    uint64_t refused_at = 0;      // commits begun until then
+    bool refused = false;     // answered with an error
+    uint64_t refused_at = 0;  // commits begun until then
 };
 
 struct Model {
@@ -49,7 +50,7 @@ struct Model {
     std::map<MessageId, Wanted> messages;  // also those in flight
     std::set<MessageId> live;              // acknowledged and not finished
     std::map<uint64_t, Open> open;
-    std::set<MessageId> busy;              // one commit at a time touches a message
+    std::set<MessageId> busy;  // one commit at a time touches a message
     uint64_t begun = 0;
     uint64_t acknowledged = 0;
     uint64_t recovered_lives = 0;
@@ -130,7 +131,8 @@ Task<bool> add_message(Model& model, Ids& ids, world::World& world, Spool& spool
                        CommitRequest& request) {
     MessageId id = fresh_id(model, ids, world);
     bool large = model.random.below(12) == 0;
-    std::size_t octets = large ? 130'000 + model.random.below(300'000) : 20 + model.random.below(6000);
+    std::size_t octets =
+        large ? 130'000 + model.random.below(300'000) : 20 + model.random.below(6000);
     Wanted wanted{envelope_of(model, id), text_of(model.random, octets), {}};
     wanted.states.resize(wanted.envelope.recipient_count());
     spool::Incoming incoming;
@@ -307,8 +309,8 @@ Task<void> hold_against(Model& model, world::World& world, Spool& spool,
     settle_open(model, found);
     model.damage += recovered.report.damage.size();
     for (const auto& damage : recovered.report.damage) {
-        model.fault(fmt::format("damage told: {} at {}: {}", damage.path, damage.offset,
-                                damage.reason));
+        model.fault(
+            fmt::format("damage told: {} at {}: {}", damage.path, damage.offset, damage.reason));
     }
     for (const auto& [id, states] : found) {
         if (!model.live.contains(id)) model.fault(id.text() + " came from nowhere");
@@ -416,12 +418,18 @@ struct Sum {
     uint64_t lives = 0, commits = 0, large = 0, reports = 0;
 };
 
+// For long runs: how many times as many seeds as usual.
+uint64_t seed_factor() {
+    const char* text = std::getenv("POSTRIDER_SEED_FACTOR");
+    return text ? std::max<uint64_t>(1, std::strtoull(text, nullptr, 10)) : 1;
+}
+
 Sum expect_no_fault(Run how, uint64_t seeds) {
     Sum sum;
+    seeds *= seed_factor();
     for (uint64_t seed = 1; seed <= seeds; ++seed) {
         how.seed = seed;
         auto model = run(how);
-        fprintf(stderr, "seed %lu lives %lu commits %lu large %lu\n", seed, model->recovered_lives, model->acknowledged, model->large);
         sum.lives += model->recovered_lives;
         sum.commits += model->acknowledged;
         sum.large += model->large;
@@ -437,14 +445,14 @@ Sum expect_no_fault(Run how, uint64_t seeds) {
 }
 
 TEST(SpoolPowerLoss, WhatWasAcknowledgedIsFoundAndNothingIsHalf) {
-    Sum sum = expect_no_fault({.lives = 40}, 30);
+    Sum sum = expect_no_fault({.lives = 40}, 16);
     EXPECT_GT(sum.commits, 10'000u);
     EXPECT_GT(sum.large, 100u);
     EXPECT_GT(sum.reports, 100u);
 }
 
 TEST(SpoolPowerLoss, FailingSyncsLoseNothingThatWasAcknowledged) {
-    expect_no_fault({.lives = 30, .failing_syncs = true}, 25);
+    expect_no_fault({.lives = 30, .failing_syncs = true}, 16);
 }
 
 TEST(SpoolPowerLoss, AFullDiskLosesNothingThatWasAcknowledged) {

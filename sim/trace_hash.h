@@ -24,6 +24,7 @@ enum class Trace : uint64_t {
     Segment = 6,
     Connect = 7,
     Log = 8,
+    Dns = 9,
 };
 
 class TraceHash {

@@ -33,6 +33,78 @@ std::string queue_line(const Json& row) {
                        text_of(row, "site"), text_of(row, "last_failure"));
 }
 
+std::string queue_heading() {
+    return fmt::format("{:<13} {:<9} {:>4} {:>8} {:>8} {:>3}  {:<28} {}\n", "ID", "STATE", "RCPT",
+                       "AGE", "DUE IN", "TRY", "SITE", "LAST FAILURE");
+}
+
+Json args_of(const QueueFilter& filter) {
+    Json args = Json::object();
+    auto put = [&](const char* key, const std::string& value) {
+        if (!value.empty()) args[key] = value;
+    };
+    put("id", filter.id);
+    put("site", filter.site);
+    put("sender", filter.sender);
+    put("domain", filter.domain);
+    put("recipient", filter.recipient);
+    put("error", filter.error);
+    put("state", filter.state);
+    if (filter.older_than_seconds > 0) args["older_than_seconds"] = filter.older_than_seconds;
+    return args;
+}
+
+std::string message_part(const Json& message) {
+    std::string from = message["variants"].empty()
+                           ? ""
+                           : text_of(message["variants"].front(), "reverse_path");
+    return fmt::format(
+        "Message    {}\nReceived   {} from {} ({}) with {}\nSender     <{}>\nSize       {} octets\n",
+        text_of(message, "id"), text_of(message, "received"), text_of(message, "client"),
+        text_of(message, "helo"), text_of(message, "protocol"), from, text_of(message, "octets"));
+}
+
+std::string recipient_part(const Json& recipient) {
+    std::string out = fmt::format("Recipient  <{}> {}", text_of(recipient, "mailbox"),
+                                  text_of(recipient, "state"));
+    if (std::string original = text_of(recipient, "original"); !original.empty()) {
+        out += fmt::format(", named as <{}>", original);
+    }
+    if (std::string reason = text_of(recipient, "reason"); !reason.empty()) {
+        out += fmt::format("\n           {} {}", text_of(recipient, "status"), reason);
+    }
+    if (std::string next = text_of(recipient, "next"); !next.empty()) {
+        out += fmt::format("\n           attempt {} at {}", recipient.value("attempts", 0) + 1, next);
+    }
+    return out + "\n";
+}
+
+std::string attempt_part(const Json& attempt) {
+    std::string out = fmt::format("\nAttempt {}  {} to {}\n", text_of(attempt, "attempt"),
+                                  text_of(attempt, "at"), text_of(attempt, "site"));
+    for (const Json& result : attempt["results"]) {
+        out += fmt::format("  recipient {}: {} {} {}\n", text_of(result, "recipient"),
+                           text_of(result, "status"), text_of(result, "reason"),
+                           text_of(result, "detail"));
+    }
+    std::string dialogue = text_of(attempt, "dialogue");
+    std::size_t begin = 0;
+    while (begin < dialogue.size()) {
+        std::size_t end = std::min(dialogue.find('\n', begin), dialogue.size());
+        out += "    " + dialogue.substr(begin, end - begin) + "\n";
+        begin = end + 1;
+    }
+    return out;
+}
+
+// One row of the answer to "show".
+std::string story_part(const Json& row) {
+    if (row.contains("message")) return message_part(row["message"]);
+    if (row.contains("recipient")) return recipient_part(row["recipient"]);
+    if (row.contains("attempt")) return attempt_part(row["attempt"]);
+    return row.dump() + "\n";
+}
+
 // Asks, prints rows and, at the end, what `finish` makes of the summary.
 Task<int> ask(world::World& world, OperatorOptions options, admin::Request request, Console console,
               std::function<std::string(const Json&)> line,
@@ -52,22 +124,70 @@ Task<int> ask(world::World& world, OperatorOptions options, admin::Request reque
 
 }  // namespace
 
+bool QueueFilter::is_empty() const {
+    return id.empty() && site.empty() && sender.empty() && domain.empty() && recipient.empty() &&
+           error.empty() && state.empty() && older_than_seconds == 0;
+}
+
 Task<int> queue_list(world::World& world, OperatorOptions options, QueueFilter filter,
                      Console console) {
-    admin::Request request{"queue list", Json::object()};
-    if (!filter.site.empty()) request.args["site"] = filter.site;
-    if (!filter.sender.empty()) request.args["sender"] = filter.sender;
-    if (!filter.id.empty()) request.args["id"] = filter.id;
-    if (!options.json) {
-        console.out(fmt::format("{:<13} {:<9} {:>4} {:>8} {:>8} {:>3}  {:<28} {}\n", "ID", "STATE",
-                                "RCPT", "AGE", "DUE IN", "TRY", "SITE", "LAST FAILURE"));
-    }
+    if (!options.json) console.out(queue_heading());
     bool json = options.json;
-    co_return co_await ask(world, std::move(options), std::move(request), std::move(console),
-                           queue_line, [json](const Json& summary) {
+    co_return co_await ask(world, std::move(options), {"queue list", args_of(filter)},
+                           std::move(console), queue_line, [json](const Json& summary) {
                                if (json) return std::string();
                                return fmt::format("{} in the queue\n", text_of(summary, "entries"));
                            });
+}
+
+Task<int> queue_verb(world::World& world, OperatorOptions options, QueueFilter filter,
+                     QueueVerb verb, Console console) {
+    admin::Request request{"queue " + verb.name, args_of(filter)};
+    request.args["preview"] = verb.preview;
+    request.args["operator"] = verb.operator_name;
+    if (!options.json) console.out(queue_heading());
+    bool json = options.json;
+    auto line = [](const Json& row) {
+        bool skipped = row.contains("done") && !row["done"].get<bool>();
+        return queue_line(row) + (skipped ? "              (not done: it has changed meanwhile)\n" : "");
+    };
+    co_return co_await ask(
+        world, std::move(options), std::move(request), std::move(console), line,
+        [json, preview = verb.preview](const Json& summary) {
+            if (json) return summary.dump() + "\n";
+            if (preview) {
+                return fmt::format("{} would be touched; nothing was done\n",
+                                   text_of(summary, "matched"));
+            }
+            return fmt::format("{} of {} done\n", text_of(summary, "changed"),
+                               text_of(summary, "matched"));
+        });
+}
+
+Task<int> queue_sites(world::World& world, OperatorOptions options, Console console) {
+    if (!options.json) {
+        console.out(fmt::format("{:<40} {:>8} {:>6} {:>6} {:>5} {:>8} {:>8} {:>8}  {}\n", "SITE",
+                                "ENTRIES", "READY", "ACTIVE", "CONN", "GIVEN", "LATER", "FAILED",
+                                "SUSPENDED"));
+    }
+    auto line = [](const Json& row) {
+        std::string suspended = row.contains("suspended_for_seconds")
+                                    ? span_text(row.value("suspended_for_seconds", 0.0))
+                                    : "";
+        return fmt::format("{:<40} {:>8} {:>6} {:>6} {:>5} {:>8} {:>8} {:>8}  {}\n",
+                           text_of(row, "site"), text_of(row, "entries"), text_of(row, "ready"),
+                           text_of(row, "active"), text_of(row, "connections"),
+                           text_of(row, "delivered"), text_of(row, "deferred"),
+                           text_of(row, "failed"), suspended);
+    };
+    co_return co_await ask(world, std::move(options), {"queue sites", Json::object()},
+                           std::move(console), line, [](const Json&) { return std::string(); });
+}
+
+Task<int> show(world::World& world, OperatorOptions options, std::string id, Console console) {
+    admin::Request request{"show", {{"id", id}}};
+    co_return co_await ask(world, std::move(options), std::move(request), std::move(console),
+                           story_part, [](const Json&) { return std::string(); });
 }
 
 Task<int> status(world::World& world, OperatorOptions options, Console console) {

@@ -7,6 +7,7 @@
 
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "base/task.h"
@@ -20,12 +21,30 @@ struct OperatorOptions {
     bool json = false;
 };
 
+// Which entries of the queue are meant; empty = any.
 struct QueueFilter {
-    std::string site, sender, id;  // empty = any
+    std::string id, site, sender, domain, recipient, error, state;
+    int64_t older_than_seconds = 0;
+
+    bool is_empty() const;
 };
 
 Task<int> queue_list(world::World& world, OperatorOptions options, QueueFilter filter,
                      Console console);
+
+struct QueueVerb {
+    std::string name;          // retry, hold, release, remove, bounce
+    bool preview = false;      // only show what would be touched
+    std::string operator_name; // who does it, for the log
+};
+Task<int> queue_verb(world::World& world, OperatorOptions options, QueueFilter filter,
+                     QueueVerb verb, Console console);
+
+Task<int> queue_sites(world::World& world, OperatorOptions options, Console console);
+
+// One message whole: envelope, recipients, attempts with their dialogues.
+Task<int> show(world::World& world, OperatorOptions options, std::string id, Console console);
+
 Task<int> status(world::World& world, OperatorOptions options, Console console);
 Task<int> reload(world::World& world, OperatorOptions options, Console console);
 

@@ -9,6 +9,7 @@
 //      passed over: an unknown key, a wrong type or value, an alias that leads nowhere.
 //   2. Each error names file, line and column, and for a wrong name the nearest right one.
 //   3. A Config that load() gave is consistent: route::Table::build finds no problem in it.
+//   4. What follows another key by default is filled in: hello names and source addresses.
 //
 // Threads: values.
 // Failure: std::vector<ConfigError>, in the order of the lines; never empty.
@@ -17,6 +18,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -51,6 +53,37 @@ struct SmtpConfig {
     std::vector<world::IpNetwork> normalise_line_ends_networks;
 };
 
+// How we go to other hosts. The domains of [relay] are in Config::routing.
+struct RelayConfig {
+    std::string smarthost;   // "mail.example.net:25", "[192.0.2.1]:25"; empty = none
+    std::string hello_name;  // in EHLO; from load(): never empty
+    std::optional<world::IpAddress> source_v4;  // none: the system chooses
+    std::optional<world::IpAddress> source_v6;
+};
+
+// Another name and source for some of the mail. The first pool counts whose lists both match; an
+// empty list matches everything. From load(): not both are empty, and a name or source that the
+// pool does not set is that of RelayConfig.
+struct PoolConfig {
+    // A reverse-path: an address, or every one of a domain. In the form of address_key.h, the
+    // local-part without case.
+    struct Sender {
+        std::optional<std::string> local_part;  // none = the whole domain
+        std::string domain;
+        friend bool operator==(const Sender&, const Sender&) = default;
+    };
+    std::vector<Sender> senders;
+    std::vector<std::string> destinations;  // domains of recipients, as route::domain_key() gives
+    std::string hello_name;
+    std::optional<world::IpAddress> source_v4;
+    std::optional<world::IpAddress> source_v6;
+};
+
+struct ResolverConfig {
+    std::vector<world::IpEndpoint> forwarders;  // empty = ask the servers of the Internet itself
+    std::string trust_anchor_file;              // empty = not set: the resolver's own default
+};
+
 struct SpoolConfig {
     uint64_t segment_octets = 0;
     uint64_t min_free_octets = 0;  // below this, new mail gets 452
@@ -58,10 +91,15 @@ struct SpoolConfig {
 
 struct QueueConfig {
     Duration backoff_first{};
-    double backoff_factor = 0;
     Duration backoff_max{};
+    Duration local_backoff_first{};
+    Duration local_backoff_max{};
+    Duration delay_notice{};  // 0 = never
     Duration expiry{};
     uint64_t active_max = 0;  // messages in memory at once
+    uint64_t connections_per_site = 0;
+    uint64_t messages_per_connection = 0;
+    uint64_t messages_per_minute_per_site = 0;  // 0 = no limit
 };
 
 struct DeliveryConfig {
@@ -70,7 +108,6 @@ struct DeliveryConfig {
         Crlf
     };
     LineEnds line_ends = LineEnds::Lf;
-    bool sync = true;
 };
 
 struct LogConfig {
@@ -96,6 +133,9 @@ struct Config {
     uint64_t memory_max = 0;  // octets
     std::vector<ListenerConfig> listeners;
     SmtpConfig smtp;
+    RelayConfig relay;
+    std::vector<PoolConfig> pools;
+    ResolverConfig resolver;
     SpoolConfig spool;
     QueueConfig queue;
     DeliveryConfig delivery;

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <tuple>
 
+#include "daemon/config_values.h"
+
 namespace postrider::daemon {
 
 namespace {
@@ -60,6 +62,37 @@ public:
         }
     }
 
+    // Mail that goes to ourselves comes back, until its hops are used up.
+    void check_next_hosts() {
+        if (!config_.relay.smarthost.empty()) {
+            check_next_host(position("relay", "smarthost"), config_.relay.smarthost);
+        }
+        for (std::size_t i = 0; i < config_.routing.routes.size(); ++i) {
+            const std::string& host = config_.routing.routes[i].host;
+            if (!host.empty()) check_next_host(positions_.routes[i].host, host);
+        }
+        for (std::size_t i = 0; i < config_.routing.domains.size(); ++i) {
+            const std::optional<Destination>& via = config_.routing.domains[i].via;
+            const auto* lmtp = via ? std::get_if<LmtpDestination>(&*via) : nullptr;
+            if (!lmtp) continue;
+            Result<world::Endpoint> endpoint = parse_endpoint(lmtp->endpoint);
+            if (endpoint && is_ours(*endpoint)) {
+                errors_.add(positions_.domains[i].deliver_to,
+                            fmt::format("{} is a listener of this server", lmtp->endpoint));
+            }
+        }
+    }
+
+    void check_pools() {
+        for (std::size_t i = 0; i < config_.pools.size(); ++i) {
+            const PoolConfig& pool = config_.pools[i];
+            if (!pool.senders.empty() || !pool.destinations.empty()) continue;
+            errors_.add(positions_.pools[i],
+                        "[[pool]] needs senders or destinations: for all mail set these keys in "
+                        "[relay]");
+        }
+    }
+
     void check_routing() {
         for (const route::Problem& problem : route::Table::build(config_.routing).problems) {
             errors_.add(position(problem), problem.message);
@@ -67,6 +100,33 @@ public:
     }
 
 private:
+    void check_next_host(Position at, const std::string& text) {
+        Result<NextHost> next = parse_next_host(text);
+        if (!next) return;  // refused when it was read
+        bool ours = false;
+        if (const auto* address = std::get_if<world::IpAddress>(&next->host)) {
+            ours = is_ours(world::IpEndpoint{*address, next->port});
+        } else if (std::get<std::string>(next->host) == config_.hostname) {
+            ours = std::ranges::any_of(config_.listeners, [&](const ListenerConfig& listener) {
+                const auto* ip = std::get_if<world::IpEndpoint>(&listener.address);
+                return ip && ip->port == next->port && !ip->address.is_loopback();
+            });
+        }
+        if (ours) errors_.add(at, fmt::format("{} is a listener of this server", text));
+    }
+
+    // Whether a connection to `endpoint` comes to a listener of ours, as far as the file shows: a
+    // listener on all addresses is known to have those of the loopback interface.
+    bool is_ours(const world::Endpoint& endpoint) const {
+        const auto* to = std::get_if<world::IpEndpoint>(&endpoint);
+        bool here = to && (to->address.is_loopback() || is_any(to->address));
+        return std::ranges::any_of(config_.listeners, [&](const ListenerConfig& listener) {
+            const auto* ip = std::get_if<world::IpEndpoint>(&listener.address);
+            bool certain = !ip || here || !is_any(ip->address);
+            return certain && overlap(endpoint, listener.address);
+        });
+    }
+
     Position position(std::string_view section, std::string_view name) const {
         auto found = positions_.keys.find(find_key(section, name));
         return found == positions_.keys.end() ? Position{} : found->second;
@@ -74,6 +134,11 @@ private:
 
     Position position(const route::Problem& problem) const {
         if (problem.part == Part::MailboxPath) return position("delivery", "mailbox_path");
+        if (problem.part == Part::Route) {
+            return problem.domain < positions_.routes.size()
+                       ? positions_.routes[problem.domain].domain
+                       : Position{};
+        }
         if (problem.domain >= positions_.domains.size()) return {};
         const DomainPositions& domain = positions_.domains[problem.domain];
         switch (problem.part) {
@@ -104,6 +169,8 @@ void check_config(const Config& config, const Positions& positions, bool domains
     Checker checker(config, positions, errors);
     checker.check_listeners();
     checker.check_queue();
+    checker.check_next_hosts();
+    checker.check_pools();
     if (domains_are_whole) checker.check_routing();
 }
 

@@ -1,7 +1,8 @@
 // daemon/config_check.h: what only the whole configuration can show to be wrong.
 //
-// Two listeners on one port, aliases that lead nowhere or in circles, an expiry before
-// the first retry. Single values were checked when they were read.
+// Two listeners on one port, aliases that lead nowhere or in circles, two routes for one domain, a
+// next host that is ourselves, an expiry before the first retry. Single values were checked when
+// they were read.
 //
 // Threads: plain function.
 

@@ -45,6 +45,13 @@ void replace_all(std::string& text, std::string_view word, std::string_view by) 
     }
 }
 
+// The grammar of a domain is that of an address's right side.
+std::optional<std::string> parse_domain_or_literal(const std::string& text) {
+    Result<Mailbox> probe = Mailbox::parse("x@" + text, AddressForm::Utf8);
+    if (!probe) return std::nullopt;
+    return std::move(probe->domain);
+}
+
 }  // namespace
 
 void FieldReader::read(const Key& key, const toml::node& node, Position at) {
@@ -54,13 +61,18 @@ void FieldReader::read(const Key& key, const toml::node& node, Position at) {
             field<bool>(key) = node.as_boolean()->get();
             return;
         case KeyType::Count:
-        case KeyType::Factor:
             return read_number(key, node, at);
         case KeyType::Size:
             if (node.is_integer()) return read_number(key, node, at);
             break;
         case KeyType::Networks:
             return read_networks(key, node, at);
+        case KeyType::Domains:
+            return read_domains(key, node, at);
+        case KeyType::Senders:
+            return read_senders(key, node, at);
+        case KeyType::Servers:
+            return read_servers(key, node, at);
         case KeyType::Addresses:
             return read_addresses(key, node, at);
         case KeyType::Aliases:
@@ -81,20 +93,11 @@ void FieldReader::refuse(const Key& key, Position at, std::string_view found) {
 }
 
 void FieldReader::read_number(const Key& key, const toml::node& node, Position at) {
-    bool fraction = key.type == KeyType::Factor;
-    if (!node.is_integer() && !(fraction && node.is_floating_point())) {
-        return refuse(key, at, type_name(node));
-    }
-    double value = node.is_integer() ? static_cast<double>(node.as_integer()->get())
-                                     : node.as_floating_point()->get();
-    if (!(value >= key.min && value <= key.max)) {  // also not-a-number
-        return refuse(key, at, fmt::format("{}", value));
-    }
-    if (fraction) {
-        field<double>(key) = value;
-    } else {
-        field<uint64_t>(key) = static_cast<uint64_t>(node.as_integer()->get());
-    }
+    if (!node.is_integer()) return refuse(key, at, type_name(node));
+    int64_t value = node.as_integer()->get();
+    auto compared = static_cast<double>(value);
+    if (compared < key.min || compared > key.max) return refuse(key, at, fmt::format("{}", value));
+    field<uint64_t>(key) = static_cast<uint64_t>(value);
 }
 
 void FieldReader::read_text(const Key& key, const std::string& text, Position at) {
@@ -123,6 +126,22 @@ void FieldReader::read_text(const Key& key, const std::string& text, Position at
             return store(key, parse_host_name(text), at);
         case KeyType::Endpoint:
             return store(key, parse_endpoint(text), at);
+        case KeyType::NextHost: {
+            Result<NextHost> host = parse_next_host(text);
+            if (!host) return errors_.add(at, std::move(host.error().message));
+            field<std::string>(key) = host->text();
+            return;
+        }
+        case KeyType::Ipv4:
+        case KeyType::Ipv6:
+            return read_ip(key, text, at);
+        case KeyType::DeliverTo: {
+            Result<Destination> destination = parse_deliver_to(text);
+            if (!destination) return errors_.add(at, std::move(destination.error().message));
+            field<std::optional<Destination>>(key) = std::move(*destination);
+            context.domain->deliver_to = at;
+            return;
+        }
         case KeyType::Address:
             return read_address(key, text, at);
         case KeyType::AddressFile:
@@ -131,10 +150,9 @@ void FieldReader::read_text(const Key& key, const std::string& text, Position at
         case KeyType::Template:
             return read_path(key, text, at);
         case KeyType::Domain: {
-            // The grammar of a domain is that of an address's right side.
-            Result<Mailbox> probe = Mailbox::parse("x@" + text, AddressForm::Utf8);
-            if (!probe) return refuse(key, at, fmt::format("\"{}\"", text));
-            field<std::string>(key) = probe->domain;
+            std::optional<std::string> domain = parse_domain_or_literal(text);
+            if (!domain) return refuse(key, at, fmt::format("\"{}\"", text));
+            field<std::string>(key) = std::move(*domain);
             return;
         }
         case KeyType::Delimiters: {
@@ -167,6 +185,17 @@ std::string FieldReader::resolved(const std::string& path) const {
     return out.starts_with('/') ? out : context.directory + out;
 }
 
+void FieldReader::read_ip(const Key& key, const std::string& text, Position at) {
+    using Family = world::IpAddress::Family;
+    Family family = key.type == KeyType::Ipv4 ? Family::V4 : Family::V6;
+    std::optional<world::IpAddress> address = world::IpAddress::parse(text);
+    bool any = address && std::ranges::count(address->octets, 0) == 16;
+    if (!address || address->family != family || any) {
+        return refuse(key, at, fmt::format("\"{}\"", text));
+    }
+    field<std::optional<world::IpAddress>>(key) = *address;
+}
+
 void FieldReader::read_choice(const Key& key, const std::string& text, Position at) {
     auto found = std::ranges::find(key.choices, text);
     if (found == key.choices.end()) {
@@ -177,25 +206,83 @@ void FieldReader::read_choice(const Key& key, const std::string& text, Position 
     field<uint8_t>(key) = static_cast<uint8_t>(found - key.choices.begin());
 }
 
-void FieldReader::read_networks(const Key& key, const toml::node& node, Position at) {
+template <typename Take>
+void FieldReader::read_array(const Key& key, const toml::node& node, Position at, Take take) {
     const toml::array* array = node.as_array();
     if (!array) return refuse(key, at, type_name(node));
-    std::vector<world::IpNetwork>& networks = field<std::vector<world::IpNetwork>>(key);
+    // Where nothing is not the default, an empty list would mean as much as none: everything.
+    bool may_be_empty = key.type != KeyType::Domains && key.type != KeyType::Senders;
+    if (array->empty() && !may_be_empty && key.fallback != "[]") {
+        return errors_.add(at,
+                           fmt::format("{} is empty: leave it out to match everything", key.name));
+    }
     for (const toml::node& item : *array) {
-        const auto* text = item.as_string();
         Position here = position(item.source());
-        if (!text) {
+        if (const auto* text = item.as_string()) {
+            take(text->get(), here);
+        } else {
             refuse(key, here, fmt::format("with {} in it", type_name(item)));
-            continue;
         }
-        if (std::optional<world::IpNetwork> network = world::IpNetwork::parse(text->get())) {
+    }
+}
+
+void FieldReader::read_networks(const Key& key, const toml::node& node, Position at) {
+    auto& networks = field<std::vector<world::IpNetwork>>(key);
+    read_array(key, node, at, [&](const std::string& text, Position here) {
+        if (std::optional<world::IpNetwork> network = world::IpNetwork::parse(text)) {
             networks.push_back(*network);
         } else {
             errors_.add(here, fmt::format("\"{}\" is not a network: write \"192.0.2.0/24\", "
                                           "\"2001:db8::/32\" or a single address",
-                                          text->get()));
+                                          text));
         }
-    }
+    });
+}
+
+void FieldReader::read_servers(const Key& key, const toml::node& node, Position at) {
+    constexpr uint16_t kDnsPort = 53;  // RFC 1035 §4.2
+    auto& servers = field<std::vector<world::IpEndpoint>>(key);
+    read_array(key, node, at, [&](const std::string& text, Position here) {
+        Result<world::IpEndpoint> server = parse_server(text, kDnsPort);
+        if (!server) return errors_.add(here, std::move(server.error().message));
+        servers.push_back(*server);
+    });
+}
+
+void FieldReader::read_domains(const Key& key, const toml::node& node, Position at) {
+    read_array(key, node, at, [&](const std::string& text, Position here) {
+        std::optional<std::string> domain = parse_domain_or_literal(text);
+        std::optional<std::string> folded = domain ? route::domain_key(*domain) : std::nullopt;
+        if (!folded) return errors_.add(here, fmt::format("\"{}\" is not a domain", text));
+        Field into = key.field(config_);
+        if (auto** routes = std::get_if<std::vector<route::StaticRoute>*>(&into)) {
+            (*routes)->push_back({.domain = std::move(*domain), .host = "", .relay = true});
+            positions_.routes.push_back({.domain = here, .host = here});
+        } else {
+            field<std::vector<std::string>>(key).push_back(std::move(*folded));
+        }
+    });
+}
+
+void FieldReader::read_senders(const Key& key, const toml::node& node, Position at) {
+    auto& senders = field<std::vector<PoolConfig::Sender>>(key);
+    read_array(key, node, at, [&](const std::string& text, Position here) {
+        PoolConfig::Sender sender;
+        std::optional<std::string> domain;
+        if (!has_domain(text)) {
+            domain = parse_domain_or_literal(text);
+        } else if (Result<Mailbox> mailbox = Mailbox::parse(text, AddressForm::Utf8)) {
+            sender.local_part = route::ascii_lower(mailbox->local_part);
+            domain = std::move(mailbox->domain);
+        }
+        if (domain) domain = route::domain_key(*domain);
+        if (!domain) {
+            return errors_.add(here,
+                               fmt::format("\"{}\" is neither a domain nor an address", text));
+        }
+        sender.domain = std::move(*domain);
+        senders.push_back(std::move(sender));
+    });
 }
 
 std::optional<Mailbox> FieldReader::address(std::string_view text, Position at) {
@@ -220,20 +307,12 @@ void FieldReader::read_address(const Key& key, const std::string& text, Position
 }
 
 void FieldReader::read_addresses(const Key& key, const toml::node& node, Position at) {
-    const toml::array* array = node.as_array();
-    if (!array) return refuse(key, at, type_name(node));
-    for (const toml::node& item : *array) {
-        Position here = position(item.source());
-        const auto* text = item.as_string();
-        if (!text) {
-            refuse(key, here, fmt::format("with {} in it", type_name(item)));
-            continue;
-        }
-        if (std::optional<Mailbox> mailbox = address(text->get(), here)) {
+    read_array(key, node, at, [&](const std::string& text, Position here) {
+        if (std::optional<Mailbox> mailbox = address(text, here)) {
             field<std::vector<Mailbox>>(key).push_back(std::move(*mailbox));
             context.domain->mailboxes.push_back(here);
         }
-    }
+    });
 }
 
 void FieldReader::read_address_file(const Key& key, const std::string& path, Position at) {

@@ -39,8 +39,15 @@ private:
     void read_number(const Key& key, const toml::node& node, Position at);
     void read_text(const Key& key, const std::string& text, Position at);
     void read_path(const Key& key, std::string path, Position at);
+    void read_ip(const Key& key, const std::string& text, Position at);
     void read_choice(const Key& key, const std::string& text, Position at);
+    // Each text of an array, to `take` with its place.
+    template <typename Take>
+    void read_array(const Key& key, const toml::node& node, Position at, Take take);
     void read_networks(const Key& key, const toml::node& node, Position at);
+    void read_domains(const Key& key, const toml::node& node, Position at);
+    void read_senders(const Key& key, const toml::node& node, Position at);
+    void read_servers(const Key& key, const toml::node& node, Position at);
     void read_address(const Key& key, const std::string& text, Position at);
     void read_addresses(const Key& key, const toml::node& node, Position at);
     void read_address_file(const Key& key, const std::string& path, Position at);

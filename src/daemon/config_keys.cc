@@ -36,19 +36,31 @@ uint8_t* choice(E& value) {
 #define FIELD(expression) [](Config& c) -> Field { return expression; }
 
 constexpr auto kSections = std::to_array<Section>({
-    {"", false, "At the top of the file, before the first [section]."},
-    {"listener", true,
+    {"", Times::Once, "At the top of the file, before the first [section]."},
+    {"listener", Times::OneOrMore,
      "Where clients connect. One [[listener]] for each address; at least one is needed."},
-    {"smtp", false, "The conversation with clients, and its limits."},
-    {"spool", false, "Where accepted messages wait on disk."},
-    {"queue", false, "When a message is tried again, and for how long."},
-    {"delivery", false, "How messages are put into mailboxes."},
-    {"domain", true,
+    {"smtp", Times::Once, "The conversation with clients, and its limits."},
+    {"relay", Times::Once,
+     "How mail goes to other hosts. Whose mail is taken for them: relay_networks in [smtp], and "
+     "domains here."},
+    {"route", Times::AnyNumber,
+     "A domain that is not kept here and goes to a host named here, past its MX records. One "
+     "[[route]] for each."},
+    {"pool", Times::AnyNumber,
+     "Another name and other source addresses for some of the mail, so that its reputation is its "
+     "own. The first [[pool]] counts whose lists both match; a list that is left out matches "
+     "everything, and at least one is needed. What a pool does not set is as in [relay]."},
+    {"resolver", Times::Once, "How the DNS is asked."},
+    {"spool", Times::Once, "Where accepted messages wait on disk."},
+    {"queue", Times::Once, "When a message is tried again, and for how long."},
+    {"delivery", Times::Once, "How messages are put into mailboxes."},
+    {"domain", Times::OneOrMore,
      "A domain whose mail is kept here. One [[domain]] for each; at least one is needed, since "
      "every mail server has a postmaster (RFC 5321 section 4.5.1). Addresses may be written "
      "without their domain when it is this one."},
-    {"log", false, "What is told to the operator, and where. The events are in docs/logging.md."},
-    {"admin", false, "The socket through which the operator's commands reach the server."},
+    {"log", Times::Once,
+     "What is told to the operator, and where. The events are in docs/logging.md."},
+    {"admin", Times::Once, "The socket through which the operator's commands reach the server."},
 });
 
 // clang-format off: one entry is a paragraph, not a column
@@ -141,9 +153,77 @@ constexpr auto kKeys = std::to_array<Key>({
      "Clients whose bare CR and LF are turned into CRLF. From all others such a message is "
      "refused (554 5.6.0), since it can be used to smuggle a second one.",
      FIELD(&c.smtp.normalise_line_ends_networks)},
+    // --- relay
+    {"relay", "smarthost", KeyType::NextHost, Presence::Optional, "", "\"mail.example.net:587\"",
+     "", 0, 0, {},
+     "Where all mail goes that is not kept here and has neither a [[route]] nor a place in "
+     "domains. Without it: to the MX hosts of its domain. The addresses of the host are asked "
+     "for, not its MX records. Without a port: 25.",
+     FIELD(&c.relay.smarthost)},
+    {"relay", "domains", KeyType::Domains, Presence::Optional, "[]", "", "", 0, 0, {},
+     "Domains that are not kept here, but whose mail is taken from every client and goes to their "
+     "MX hosts: this server is a second MX for them. For a host of your choice write a [[route]] "
+     "with relay instead.",
+     FIELD(&c.routing.routes)},
+    {"relay", "hello_name", KeyType::HostName, Presence::Optional, "", "\"out.example.org\"", "", 0,
+     0, {},
+     "The name said in EHLO to other hosts. Many of them want it to lead to the source address in "
+     "the DNS, and back. Without it: hostname.",
+     FIELD(&c.relay.hello_name)},
+    {"relay", "source_v4", KeyType::Ipv4, Presence::Optional, "", "\"192.0.2.25\"", "", 0, 0, {},
+     "Our IPv4 address to connect from. Without it the system chooses.",
+     FIELD(&c.relay.source_v4)},
+    {"relay", "source_v6", KeyType::Ipv6, Presence::Optional, "", "\"2001:db8::25\"", "", 0, 0, {},
+     "Our IPv6 address to connect from. Without it the system chooses.",
+     FIELD(&c.relay.source_v6)},
+    // --- route
+    {"route", "domain", KeyType::Domain, Presence::Required, "", "\"example.com\"", "", 0, 0, {},
+     "The domain whose mail takes this way. Domains below it do not.",
+     FIELD(&c.routing.routes.back().domain)},
+    {"route", "host", KeyType::NextHost, Presence::Required, "", "\"[192.0.2.1]:25\"", "", 0, 0, {},
+     "The host that takes it. The addresses of the host are asked for, not its MX records. Without "
+     "a port: 25.",
+     FIELD(&c.routing.routes.back().host)},
+    {"route", "relay", KeyType::Boolean, Presence::Optional, "false", "", "", 0, 0, {},
+     "Whether mail for the domain is taken from every client (true), or only from those that may "
+     "send anywhere (false).",
+     FIELD(&c.routing.routes.back().relay)},
+    // --- pool
+    {"pool", "senders", KeyType::Senders, Presence::Optional, "",
+     "[\"news.example.org\", \"billing@example.org\"]", "", 0, 0, {},
+     "Domains and addresses of the reverse-path (MAIL FROM). Upper and lower case are alike; "
+     "domains below a domain are not meant. Reports to senders have an empty reverse-path, which "
+     "no such list matches.",
+     FIELD(&c.pools.back().senders)},
+    {"pool", "destinations", KeyType::Domains, Presence::Optional, "", "[\"example.net\"]", "", 0,
+     0, {},
+     "Domains of the recipients; domains below them are not meant.",
+     FIELD(&c.pools.back().destinations)},
+    {"pool", "hello_name", KeyType::HostName, Presence::Optional, "", "\"news.example.org\"", "", 0,
+     0, {},
+     "The name said in EHLO for this mail.",
+     FIELD(&c.pools.back().hello_name)},
+    {"pool", "source_v4", KeyType::Ipv4, Presence::Optional, "", "\"192.0.2.26\"", "", 0, 0, {},
+     "Our IPv4 address to connect from for this mail.",
+     FIELD(&c.pools.back().source_v4)},
+    {"pool", "source_v6", KeyType::Ipv6, Presence::Optional, "", "\"2001:db8::26\"", "", 0, 0, {},
+     "Our IPv6 address to connect from for this mail.",
+     FIELD(&c.pools.back().source_v6)},
+    // --- resolver
+    {"resolver", "forwarders", KeyType::Servers, Presence::Optional, "[]", "", "", 0, 0, {},
+     "DNS servers to ask, such as \"192.0.2.53\" or \"[2001:db8::53]:5353\"; for networks that "
+     "block port 53 to the world. None: the servers of the Internet are asked, from the root "
+     "down.",
+     FIELD(&c.resolver.forwarders)},
+    {"resolver", "trust_anchor_file", KeyType::Path, Presence::Optional, "",
+     "\"/usr/share/dns/root.key\"", "", 0, 0, {},
+     "A file with the DNSSEC trust anchors that answers are validated by, in the form of a zone "
+     "file. Without this key: /usr/share/dns/root.key where it exists, but none when there are "
+     "forwarders, since one that drops signatures would make every answer invalid.",
+     FIELD(&c.resolver.trust_anchor_file)},
     // --- spool
-    {"spool", "segment_octets", KeyType::Size, Presence::Optional, "\"64 MiB\"", "", "octets",
-     16 * kMiB, 4 * kGiB, {},
+    {"spool", "segment_octets", KeyType::Size, Presence::Optional, "\"32 MiB\"", "", "octets",
+     kMiB, kGiB, {},
      "Size of one file of the log. Files are written again when all their messages are done.",
      FIELD(&c.spool.segment_octets)},
     {"spool", "min_free", KeyType::Size, Presence::Optional, "\"128 MiB\"", "", "octets", 0,
@@ -154,24 +234,48 @@ constexpr auto kKeys = std::to_array<Key>({
     // --- queue
     {"queue", "backoff_first", KeyType::Duration, Presence::Optional, "\"5m\"", "", "", 1, 7 * kDay,
      {},
-     "How long after a first failed attempt the second one comes.",
+     "How long after a first failed attempt to reach another host the second one comes. Each wait "
+     "is twice as long as the one before. Some failures have waits of their own, in proportion: "
+     "greylisting is tried sooner, a full mailbox later.",
      FIELD(&c.queue.backoff_first)},
-    {"queue", "backoff_factor", KeyType::Factor, Presence::Optional, "2.0", "", "", 1, 10, {},
-     "By how much each wait is longer than the one before.",
-     FIELD(&c.queue.backoff_factor)},
     {"queue", "backoff_max", KeyType::Duration, Presence::Optional, "\"4h\"", "", "", 1, 7 * kDay,
      {},
      "No wait is longer than this.",
      FIELD(&c.queue.backoff_max)},
+    {"queue", "local_backoff_first", KeyType::Duration, Presence::Optional, "\"10s\"", "", "", 1,
+     7 * kDay, {},
+     "The same as backoff_first for mailboxes here, whose troubles are ours and short.",
+     FIELD(&c.queue.local_backoff_first)},
+    {"queue", "local_backoff_max", KeyType::Duration, Presence::Optional, "\"15m\"", "", "", 1,
+     7 * kDay, {},
+     "The same as backoff_max for mailboxes here.",
+     FIELD(&c.queue.local_backoff_max)},
     {"queue", "expiry", KeyType::Duration, Presence::Optional, "\"5d\"", "", "", kMinute, 60 * kDay,
      {},
      "How long a message is tried before it fails. RFC 5321 section 4.5.4.1 asks for at least 4 "
      "to 5 days.",
      FIELD(&c.queue.expiry)},
+    {"queue", "delay_notice", KeyType::Duration, Presence::Optional, "\"4h\"", "", "", 0, 60 * kDay,
+     {},
+     "After this time the sender is told, once, that the message is late. \"0s\": never.",
+     FIELD(&c.queue.delay_notice)},
     {"queue", "active_max", KeyType::Count, Presence::Optional, "10000", "", "messages", 10,
      10'000'000, {},
      "Messages held in memory for delivery at once. All others wait on disk.",
      FIELD(&c.queue.active_max)},
+    {"queue", "connections_per_site", KeyType::Count, Presence::Optional, "20", "", "connections",
+     1, 1000, {},
+     "Connections at once to one site, which is all domains with the same MX hosts. How many are "
+     "really used grows with success and shrinks with failure.",
+     FIELD(&c.queue.connections_per_site)},
+    {"queue", "messages_per_connection", KeyType::Count, Presence::Optional, "100", "", "messages",
+     1, 1'000'000, {},
+     "Messages sent over one connection before it is closed.",
+     FIELD(&c.queue.messages_per_connection)},
+    {"queue", "messages_per_minute_per_site", KeyType::Count, Presence::Optional, "0", "",
+     "messages", 0, 1'000'000, {},
+     "Messages sent to one site in a minute, all connections together. 0: no limit.",
+     FIELD(&c.queue.messages_per_minute_per_site)},
     // --- delivery
     {"delivery", "mailbox_path", KeyType::Template, Presence::Optional,
      "\"{data}/mail/{domain}/{local}\"", "", "", 0, 0, {},
@@ -184,10 +288,6 @@ constexpr auto kKeys = std::to_array<Key>({
      "How lines end in files of a Maildir. lf is what programs on Unix expect; crlf keeps the "
      "octets of the wire.",
      FIELD(choice(c.delivery.line_ends))},
-    {"delivery", "sync", KeyType::Boolean, Presence::Optional, "true", "", "", 0, 0, {},
-     "Whether a message must be on stable storage in its mailbox before the spool lets it go. "
-     "With false a loss of power can lose delivered mail.",
-     FIELD(&c.delivery.sync)},
     // --- domain
     {"domain", "name", KeyType::Domain, Presence::Required, "", "\"example.org\"", "", 0, 0, {},
      "The domain: the part of an address after the @. A name with letters outside ASCII may be "
@@ -216,6 +316,13 @@ constexpr auto kKeys = std::to_array<Key>({
      "alias of that name, or else the first mailbox. The first domain's postmaster also gets mail "
      "for postmaster without a domain.",
      FIELD(&c.routing.domains.back().postmaster)},
+    {"domain", "deliver_to", KeyType::DeliverTo, Presence::Optional, "",
+     "\"lmtp:unix:/run/dovecot/lmtp\"", "", 0, 0, {},
+     "What takes the mail of all mailboxes of this domain instead of Maildirs: an LMTP server "
+     "(\"lmtp:unix:/path\", \"lmtp:127.0.0.1:24\"), or a program that reads each message from its "
+     "standard input (\"pipe:/usr/bin/program argument ...\"; words end at spaces, no shell is "
+     "asked). Which addresses exist is still said here.",
+     FIELD(&c.routing.domains.back().via)},
     // --- log
     {"log", "file", KeyType::Path, Presence::Optional, "", "\"/var/log/postrider.log\"", "", 0, 0,
      {},
@@ -256,6 +363,11 @@ std::string seconds_text(double value) {
 std::span<const Key> config_keys() { return kKeys; }
 std::span<const Section> config_sections() { return kSections; }
 
+std::string Section::heading() const {
+    if (name.empty()) return {};
+    return repeated() ? fmt::format("[[{}]]", name) : fmt::format("[{}]", name);
+}
+
 const Section* find_section(std::string_view name) {
     auto found = std::ranges::find(kSections, name, &Section::name);
     return found == kSections.end() ? nullptr : &*found;
@@ -273,8 +385,6 @@ std::string allowed_values(const Key& key) {
             return "true or false";
         case KeyType::Count:
             return "a whole number, " + bounds(key, number_text);
-        case KeyType::Factor:
-            return "a number, " + bounds(key, number_text);
         case KeyType::Size:
             return "a size, " + bounds(key, octets_text);
         case KeyType::Duration:
@@ -296,6 +406,20 @@ std::string allowed_values(const Key& key) {
             return "a fully qualified host name";
         case KeyType::Domain:
             return "a domain";
+        case KeyType::Domains:
+            return "an array of domains";
+        case KeyType::Senders:
+            return "an array of domains and addresses";
+        case KeyType::NextHost:
+            return "a host name or an address in brackets, with or without a port";
+        case KeyType::Ipv4:
+            return "an IPv4 address such as \"192.0.2.1\"";
+        case KeyType::Ipv6:
+            return "an IPv6 address such as \"2001:db8::1\"";
+        case KeyType::Servers:
+            return "an array of addresses, with or without a port";
+        case KeyType::DeliverTo:
+            return "lmtp: with an address and a port or unix:/path, or pipe: with a program";
         case KeyType::Path:
             return "a path";
         case KeyType::Template:

@@ -18,7 +18,6 @@ namespace postrider::daemon {
 enum class KeyType : uint8_t {
     Boolean,
     Count,        // integer between min and max
-    Factor,       // number between min and max
     Size,         // octets: 1048576 or "1 MiB", between min and max
     Duration,     // "1h30m", between min and max seconds
     Mode,         // permission bits as octal text: "0600"
@@ -27,6 +26,13 @@ enum class KeyType : uint8_t {
     Delimiters,   // characters that separate the tag; may be empty
     HostName,     // fully qualified
     Domain,       // a domain or an address literal
+    Domains,      // array of them; may be empty only if that is the default
+    Senders,      // array of domains and addresses; not empty
+    NextHost,     // "mail.example.net", "mail.example.net:587", "[192.0.2.1]:25"
+    Ipv4,         // one address, not 0.0.0.0
+    Ipv6,         // one address, not ::
+    Servers,      // array of "192.0.2.53", "192.0.2.53:5353", "[2001:db8::53]:53"
+    DeliverTo,    // "lmtp:unix:/path", "lmtp:127.0.0.1:24", "pipe:/program argument"
     Path,         // of a file or folder
     Template,     // a path with {data}, {domain}, {local}
     Endpoint,     // "0.0.0.0:25", "[::]:25", "unix:/path"
@@ -38,11 +44,13 @@ enum class KeyType : uint8_t {
 };
 
 // Where the value of a key goes. Choices are enums over uint8_t, written by the number of the
-// choice. For [[listener]] and [[domain]]: in the last element.
+// choice. For sections that repeat: in the last element.
 using Field =
-    std::variant<bool*, uint64_t*, double*, Duration*, uint8_t*, std::string*,
-                 std::vector<world::IpNetwork>*, world::Endpoint*, std::optional<Mailbox>*,
-                 std::vector<Mailbox>*, std::vector<route::Alias>*>;
+    std::variant<bool*, uint64_t*, Duration*, uint8_t*, std::string*, std::vector<std::string>*,
+                 std::vector<world::IpNetwork>*, world::Endpoint*, std::vector<world::IpEndpoint>*,
+                 std::optional<world::IpAddress>*, std::optional<Mailbox>*, std::vector<Mailbox>*,
+                 std::vector<route::Alias>*, std::vector<route::StaticRoute>*,
+                 std::vector<PoolConfig::Sender>*, std::optional<Destination>*>;
 
 enum class Presence : uint8_t {
     Optional,
@@ -67,10 +75,19 @@ struct Key {
     bool required() const { return presence == Presence::Required; }
 };
 
+enum class Times : uint8_t {
+    Once,       // [name], may be left out
+    OneOrMore,  // [[name]]
+    AnyNumber,  // [[name]], switched off in the example
+};
+
 struct Section {
     std::string_view name;
-    bool repeated;  // [[name]], may stand several times
+    Times times;
     std::string_view documentation;
+
+    bool repeated() const { return times != Times::Once; }
+    std::string heading() const;  // "[name]" or "[[name]]"; empty at the top of the file
 };
 
 // Keys of a section stand together, in the order in which they are read and shown.

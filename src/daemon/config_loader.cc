@@ -41,6 +41,7 @@ public:
         find_unknown("", root);
         for (const Section& section : config_sections()) read_section(section, root);
         check_config(config_, positions_, domains_are_whole_, errors_);
+        fill_names();
         if (errors_.count() > 0) return std::unexpected(errors_.take());
         return std::move(config_);
     }
@@ -48,7 +49,7 @@ public:
 private:
     void read_section(const Section& section, const toml::table& root) {
         const toml::node* node = section.name.empty() ? &root : root.get(section.name);
-        if (section.repeated) return read_repeated(section, node);
+        if (section.repeated()) return read_repeated(section, node);
         static const toml::table kNothing;
         const toml::table* table = node ? node->as_table() : nullptr;
         if (node && !table) {
@@ -63,6 +64,7 @@ private:
     void read_repeated(const Section& section, const toml::node* node) {
         const toml::array* array = node ? node->as_array() : nullptr;
         if (!node || (array && array->empty())) {
+            if (section.times == Times::AnyNumber) return;
             errors_.add({},
                         fmt::format("there is no [[{}]]: at least one is needed", section.name));
             return;
@@ -84,6 +86,8 @@ private:
             find_unknown(section.name, *table);
             if (section.name == "listener") read_listener(section, *table, at);
             if (section.name == "domain") read_domain(section, *table, at);
+            if (section.name == "route") read_route(section, *table, at);
+            if (section.name == "pool") read_pool(section, *table, at);
         }
     }
 
@@ -103,12 +107,51 @@ private:
     void read_domain(const Section& section, const toml::table& table, Position at) {
         std::size_t before = errors_.count();
         config_.routing.domains.emplace_back();
-        positions_.domains.push_back({.self = at, .catch_all = at, .postmaster = at});
+        positions_.domains.push_back(
+            {.self = at, .catch_all = at, .postmaster = at, .deliver_to = at});
         fields_.context.domain = &positions_.domains.back();
         fields_.context.own_domain.clear();
         read_keys(section, table, at);
         fields_.context.domain = nullptr;
         if (errors_.count() > before) domains_are_whole_ = false;
+    }
+
+    void read_route(const Section& section, const toml::table& table, Position at) {
+        std::size_t before = errors_.count();
+        auto place = [&](std::string_view key) {
+            const toml::node* node = table.get(key);
+            return node ? FieldReader::position(node->source()) : at;
+        };
+        config_.routing.routes.emplace_back();
+        positions_.routes.push_back({.domain = place("domain"), .host = place("host")});
+        read_keys(section, table, at);
+        // Half a route would be a second mistake.
+        if (errors_.count() > before) {
+            config_.routing.routes.pop_back();
+            positions_.routes.pop_back();
+        }
+    }
+
+    void read_pool(const Section& section, const toml::table& table, Position at) {
+        std::size_t before = errors_.count();
+        config_.pools.emplace_back();
+        positions_.pools.push_back(at);
+        read_keys(section, table, at);
+        if (errors_.count() > before) {
+            config_.pools.pop_back();
+            positions_.pools.pop_back();
+        }
+    }
+
+    // What follows another key where it is not set.
+    void fill_names() {
+        RelayConfig& relay = config_.relay;
+        if (relay.hello_name.empty()) relay.hello_name = config_.hostname;
+        for (PoolConfig& pool : config_.pools) {
+            if (pool.hello_name.empty()) pool.hello_name = relay.hello_name;
+            if (!pool.source_v4) pool.source_v4 = relay.source_v4;
+            if (!pool.source_v6) pool.source_v6 = relay.source_v6;
+        }
     }
 
     void read_keys(const Section& section, const toml::table& table, Position section_at) {
@@ -118,14 +161,14 @@ private:
             const toml::node* node = table.get(key.name);
             if (node) {
                 Position at = FieldReader::position(node->source());
-                if (!section.repeated) positions_.keys[&key] = at;
+                if (!section.repeated()) positions_.keys[&key] = at;
                 fields_.read(key, *node, at);
             } else if (key.required()) {
                 errors_.add(section_at, missing(section, key));
             }
             // Also after a wrong value, so that one mistake is not told as two.
             if (!node || errors_.count() > before) read_fallback(key, section_at);
-            if (key.type == KeyType::Domain) {
+            if (key.section == "domain" && key.type == KeyType::Domain) {
                 fields_.context.own_domain = config_.routing.domains.back().name;
             }
         }
@@ -169,8 +212,9 @@ private:
         for (const Key& key : config_keys()) {
             if (key.name != name) continue;
             return fmt::format("unknown key '{}' here: it belongs {}", name,
-                               key.section.empty() ? "at the top of the file, before any section"
-                                                   : fmt::format("into [{}]", key.section));
+                               key.section.empty()
+                                   ? "at the top of the file, before any section"
+                                   : "into " + find_section(key.section)->heading());
         }
         return fmt::format("unknown {} '{}'", kind, name);
     }

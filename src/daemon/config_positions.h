@@ -24,9 +24,15 @@ struct DomainPositions {
     Position self;
     Position catch_all;
     Position postmaster;
+    Position deliver_to;
     std::vector<Position> mailboxes;             // as LocalDomain::mailboxes
     std::vector<Position> aliases;               // as LocalDomain::aliases
     std::vector<std::vector<Position>> targets;  // of each alias
+};
+
+struct RoutePositions {
+    Position domain;
+    Position host;
 };
 
 struct Positions {
@@ -34,6 +40,8 @@ struct Positions {
     std::map<const Key*, Position> keys;  // of sections that stand once
     std::vector<Position> listeners;      // of their addresses
     std::vector<DomainPositions> domains;
+    std::vector<RoutePositions> routes;  // as TableSource::routes
+    std::vector<Position> pools;
 };
 
 // The errors of one load, bounded: a list of 100,000 broken lines helps nobody.

@@ -11,7 +11,8 @@ namespace {
 
 constexpr std::string_view kExampleHead =
     R"(# Postrider's configuration, with every key there is; made by the program. A key behind
-# a # shows its default, or an example where it has none.
+# a # shows its default, or an example where it has none. A [[section]] behind a # may be
+# left out; to use it, take away the # of its head, too.
 #
 # Durations: "10s", "5m", "1h30m", "5d". Sizes: octets, or "512 KiB", "25 MiB", "1 GiB".
 # Check it with: postrider check
@@ -31,15 +32,11 @@ reads a file and says what it finds.
   of 1024; kB, MB, GB and TB are units of 1000.
 - **Networks** are texts such as `"192.0.2.0/24"`, `"2001:db8::/32"` or a single address.
 - **Listening addresses** are `"0.0.0.0:25"`, `"[::]:25"` or `"unix:/path"`.
+- **Next hosts** are `"mail.example.net"`, `"mail.example.net:587"` or `"[192.0.2.1]:25"`; without a
+  port it is 25.
 - **Paths** that are relative begin at the folder of the configuration file; `{data}` stands for
   `data_directory`.
 )";
-
-std::string heading(const Section& section) {
-    if (section.name.empty()) return {};
-    return section.repeated ? fmt::format("[[{}]]", section.name)
-                            : fmt::format("[{}]", section.name);
-}
 
 std::string facts(const Key& key) {
     std::string out = allowed_values(key);
@@ -47,14 +44,14 @@ std::string facts(const Key& key) {
     return out;
 }
 
-void append_example_key(std::string& out, const Key& key) {
+void append_example_key(std::string& out, const Section& section, const Key& key) {
     out += '\n';
     out += wrapped(key.documentation, "# ");
     out +=
         wrapped(fmt::format("Value: {}.{}", facts(key), key.required() ? " Required." : ""), "# ");
     std::string_view value = key.fallback.empty() ? key.example : key.fallback;
-    out +=
-        fmt::format("{}{} = {}\n", key.presence == Presence::Optional ? "#" : "", key.name, value);
+    bool off = key.presence == Presence::Optional || section.times == Times::AnyNumber;
+    out += fmt::format("{}{} = {}\n", off ? "#" : "", key.name, value);
 }
 
 void append_reference_key(std::string& out, const Key& key) {
@@ -78,10 +75,11 @@ std::string annotated_example() {
         if (!section.name.empty()) {
             out += '\n';
             out += wrapped(section.documentation, "# ");
-            out += heading(section) + '\n';
+            out += section.times == Times::AnyNumber ? "#" : "";
+            out += section.heading() + '\n';
         }
         for (const Key& key : config_keys()) {
-            if (key.section == section.name) append_example_key(out, key);
+            if (key.section == section.name) append_example_key(out, section, key);
         }
     }
     return out;
@@ -91,7 +89,7 @@ std::string configuration_reference() {
     std::string out(kReferenceHead);
     for (const Section& section : config_sections()) {
         out += section.name.empty() ? std::string("\n## Top of the file\n\n")
-                                    : fmt::format("\n## {}\n\n", heading(section));
+                                    : fmt::format("\n## {}\n\n", section.heading());
         out += wrapped(section.documentation, "");
         for (const Key& key : config_keys()) {
             if (key.section == section.name) append_reference_key(out, key);

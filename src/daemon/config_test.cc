@@ -60,11 +60,9 @@ TEST(Config, SmallestConfigurationGetsEveryDefault) {
     ASSERT_EQ(config->smtp.relay_networks.size(), 2u);
     EXPECT_TRUE(config->smtp.relay_networks[0].contains(*world::IpAddress::parse("127.0.0.1")));
     EXPECT_TRUE(config->smtp.normalise_line_ends_networks.empty());
-    EXPECT_EQ(config->spool.segment_octets, 64u << 20);
-    EXPECT_EQ(config->queue.backoff_factor, 2.0);
+    EXPECT_EQ(config->spool.segment_octets, 32u << 20);
     EXPECT_EQ(config->queue.expiry, 120h);
     EXPECT_EQ(config->delivery.line_ends, DeliveryConfig::LineEnds::Lf);
-    EXPECT_TRUE(config->delivery.sync);
     EXPECT_EQ(config->routing.mailbox_path, "/var/lib/postrider/mail/{domain}/{local}");
     EXPECT_EQ(config->routing.recipient_delimiter, "+");
     EXPECT_EQ(config->log.file, "");
@@ -85,11 +83,9 @@ message_octets_max = 70000
 command_timeout = "1m30s"
 relay_networks = ["192.0.2.0/24", "2001:db8::1"]
 [queue]
-backoff_factor = 3
 [delivery]
 mailbox_path = "{data}/{domain}/{local}/Maildir"
 line_ends = "crlf"
-sync = false
 [log]
 file = "log/postrider.log"
 format = "json"
@@ -116,10 +112,8 @@ postmaster = "root@else.example"
     EXPECT_EQ(config->smtp.command_timeout, 90s);
     EXPECT_EQ(config->smtp.relay_networks[0].prefix_bits, 24);
     EXPECT_EQ(config->smtp.relay_networks[1].prefix_bits, 128);
-    EXPECT_EQ(config->queue.backoff_factor, 3.0);
     EXPECT_EQ(config->routing.mailbox_path, "/etc/postrider/state/{domain}/{local}/Maildir");
     EXPECT_EQ(config->delivery.line_ends, DeliveryConfig::LineEnds::Crlf);
-    EXPECT_FALSE(config->delivery.sync);
     EXPECT_EQ(config->log.file, "/etc/postrider/log/postrider.log");
     EXPECT_EQ(config->log.format, LogConfig::Format::Json);
     EXPECT_EQ(config->log.level, LogLevel::Debug);
@@ -314,9 +308,8 @@ struct Values {
 };
 
 const std::map<KeyType, Values> kValues = {
-    {KeyType::Boolean, {"false", "\"yes\""}},
+    {KeyType::Boolean, {"true", "\"true\""}},
     {KeyType::Count, {"100", "\"100\""}},
-    {KeyType::Factor, {"1.5", "0.5"}},
     {KeyType::Size, {"\"64 MiB\"", "\"much\""}},
     {KeyType::Duration, {"\"5m\"", "\"soon\""}},
     {KeyType::Mode, {"\"0640\"", "\"rwx\""}},
@@ -324,7 +317,14 @@ const std::map<KeyType, Values> kValues = {
     {KeyType::Text, {"\"text\"", "7"}},
     {KeyType::Delimiters, {"\"-\"", "\"@\""}},
     {KeyType::HostName, {"\"a.example\"", "\"localhost\""}},
-    {KeyType::Domain, {"\"a.example\"", "\"a..b\""}},
+    {KeyType::Domain, {"\"b.example\"", "\"a..b\""}},
+    {KeyType::Domains, {"[\"b.example\"]", "[\"a..b\"]"}},
+    {KeyType::Senders, {"[\"b.example\", \"x@b.example\"]", "[\"x@\"]"}},
+    {KeyType::NextHost, {"\"next.example:587\"", "\"next.example:\""}},
+    {KeyType::Ipv4, {"\"192.0.2.1\"", "\"2001:db8::1\""}},
+    {KeyType::Ipv6, {"\"2001:db8::1\"", "\"192.0.2.1\""}},
+    {KeyType::Servers, {"[\"192.0.2.53:5353\"]", "[\"dns.example\"]"}},
+    {KeyType::DeliverTo, {"\"lmtp:127.0.0.1:24\"", "\"smtp:127.0.0.1:25\""}},
     {KeyType::Path, {"\"/tmp/x\"", "\"\""}},
     {KeyType::Template, {"\"/m/{local}\"", "\"/m\""}},
     {KeyType::Endpoint, {"\"[::1]:25\"", "\"::1\""}},
@@ -349,7 +349,12 @@ std::string file_with(const Key& key, std::string_view value) {
     } else if (key.section == "domain") {
         domain += line;
     } else {
-        section = fmt::format("[{}]\n{}", key.section, line);
+        section = fmt::format("{}\n{}", find_section(key.section)->heading(), line);
+        // What the section needs besides.
+        if (key.section == "route" && key.name != "domain") section += "domain = \"b.example\"\n";
+        if (key.section == "route" && key.name != "host") section += "host = \"h.example\"\n";
+        if (key.section == "pool" && key.name != "senders")
+            section += "senders = [\"b.example\"]\n";
     }
     if (key.name != "address") listener += "address = \"127.0.0.1:2525\"\n";
     if (key.name != "name") domain += "name = \"a.example\"\n";

@@ -66,6 +66,49 @@ std::unexpected<Error> no_endpoint(std::string_view text) {
                     text));
 }
 
+std::unexpected<Error> no_deliver_to(std::string_view text) {
+    return fail(
+        fmt::format("\"{}\" takes no mail: write \"lmtp:unix:/path\", \"lmtp:127.0.0.1:24\" or "
+                    "\"pipe:/path/of/program arguments\"",
+                    text));
+}
+
+// A port that can be connected to.
+std::optional<uint16_t> connect_port(std::string_view digits) {
+    std::optional<uint64_t> port = take_number(digits);
+    if (!port || !digits.empty() || *port == 0 || *port > 65535) return std::nullopt;
+    return static_cast<uint16_t>(*port);
+}
+
+// "host", "host:port", "[host]", "[host]:port"; a host with several colons and no brackets is an
+// IPv6 address alone.
+struct HostPort {
+    std::string_view host;
+    bool bracketed = false;
+    uint16_t port = 0;
+};
+
+std::optional<HostPort> split_port(std::string_view text, uint16_t default_port) {
+    HostPort out{.host = text, .port = default_port};
+    std::string_view rest;
+    if (text.starts_with('[')) {
+        std::size_t end = text.find(']');
+        if (end == text.npos) return std::nullopt;
+        out.host = text.substr(1, end - 1);
+        out.bracketed = true;
+        rest = text.substr(end + 1);
+    } else if (std::ranges::count(text, ':') == 1) {
+        out.host = text.substr(0, text.find(':'));
+        rest = text.substr(out.host.size());
+    }
+    if (rest.empty()) return out;
+    std::optional<uint16_t> port =
+        rest.front() == ':' ? connect_port(rest.substr(1)) : std::nullopt;
+    if (!port) return std::nullopt;
+    out.port = *port;
+    return out;
+}
+
 bool is_host_label(std::string_view label) {
     return !label.empty() && label.size() <= 63 && label.front() != '-' && label.back() != '-' &&
            std::ranges::all_of(label,
@@ -155,6 +198,52 @@ Result<world::Endpoint> parse_endpoint(std::string_view text) {
     if (!ip || !port || !digits.empty() || *port > 65535) return no_endpoint(text);
     if (bracketed != (address.find(':') != address.npos)) return no_endpoint(text);
     return world::IpEndpoint{*ip, static_cast<uint16_t>(*port)};
+}
+
+std::string NextHost::text() const {
+    if (const auto* name = std::get_if<std::string>(&host))
+        return fmt::format("{}:{}", *name, port);
+    return fmt::format("[{}]:{}", std::get<world::IpAddress>(host).text(), port);
+}
+
+Result<NextHost> parse_next_host(std::string_view text) {
+    constexpr uint16_t kSmtpPort = 25;  // RFC 5321 §4.5.4.2
+    if (std::optional<HostPort> parts = split_port(text, kSmtpPort)) {
+        if (std::optional<world::IpAddress> address = world::IpAddress::parse(parts->host)) {
+            return NextHost{*address, parts->port};
+        }
+        Result<std::string> name = parse_host_name(parts->host);
+        if (name && !parts->bracketed) return NextHost{std::move(*name), parts->port};
+    }
+    return fail(
+        fmt::format("\"{}\" is not a next host: write \"mail.example.net\", "
+                    "\"mail.example.net:587\" or \"[192.0.2.1]:25\"",
+                    text));
+}
+
+Result<world::IpEndpoint> parse_server(std::string_view text, uint16_t default_port) {
+    if (std::optional<HostPort> parts = split_port(text, default_port)) {
+        if (std::optional<world::IpAddress> address = world::IpAddress::parse(parts->host)) {
+            return world::IpEndpoint{*address, parts->port};
+        }
+    }
+    return fail(
+        fmt::format("\"{}\" is not the address of a server: write \"192.0.2.53\", "
+                    "\"192.0.2.53:5353\" or \"[2001:db8::53]:53\"",
+                    text));
+}
+
+Result<Destination> parse_deliver_to(std::string_view text) {
+    if (text.starts_with("lmtp:")) {
+        Result<world::Endpoint> endpoint = parse_endpoint(text.substr(5));
+        if (!endpoint) return no_deliver_to(text);
+        const auto* ip = std::get_if<world::IpEndpoint>(&*endpoint);
+        if (ip && ip->port == 0) return no_deliver_to(text);
+        return LmtpDestination{world::text(*endpoint)};
+    }
+    if (!text.starts_with("pipe:/")) return no_deliver_to(text);
+    std::string_view command = text.substr(5);
+    return PipeDestination{std::string(command.substr(0, command.find_last_not_of(' ') + 1))};
 }
 
 Result<uint64_t> parse_mode(std::string_view text) {

@@ -9,9 +9,11 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 
 #include "base/result.h"
 #include "base/time.h"
+#include "mail/destination.h"
 #include "world/net.h"
 
 namespace postrider::daemon {
@@ -26,6 +28,25 @@ std::string size_text(uint64_t octets);
 
 // "0.0.0.0:25", "[::]:25", "unix:/path". Port 0 lets the system choose.
 Result<world::Endpoint> parse_endpoint(std::string_view text);
+
+// A host to connect to: by a name whose addresses are asked for, or by its address.
+struct NextHost {
+    std::variant<std::string, world::IpAddress> host;
+    uint16_t port = 0;
+
+    std::string text() const;  // "mail.example.net:25", "[192.0.2.1]:25", "[2001:db8::1]:25"
+};
+
+// "mail.example.net", "mail.example.net:587", "[192.0.2.1]:25". Without a port: 25.
+Result<NextHost> parse_next_host(std::string_view text);
+
+// A server known by its address: "192.0.2.53", "192.0.2.53:5353", "2001:db8::53",
+// "[2001:db8::53]:53".
+Result<world::IpEndpoint> parse_server(std::string_view text, uint16_t default_port);
+
+// "lmtp:unix:/run/lmtp", "lmtp:127.0.0.1:24", "pipe:/usr/bin/program argument ...". Gives an
+// LmtpDestination or a PipeDestination.
+Result<Destination> parse_deliver_to(std::string_view text);
 
 // "0600": octal permission bits up to 0777.
 Result<uint64_t> parse_mode(std::string_view text);

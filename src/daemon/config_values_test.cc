@@ -121,6 +121,89 @@ TEST(ConfigValues, EndpointsAreReadAsSpecified) {
     for (std::string_view word : kBad) EXPECT_FALSE(parse_endpoint(word)) << word;
 }
 
+TEST(ConfigValues, NextHostsAreReadAsSpecified) {
+    struct Case {
+        std::string_view text, want;
+    };
+    constexpr Case kCases[] = {
+        {"mail.example.net", "mail.example.net:25"},
+        {"Mail.Example.NET:587", "mail.example.net:587"},
+        {"[192.0.2.1]", "[192.0.2.1]:25"},
+        {"[192.0.2.1]:2525", "[192.0.2.1]:2525"},
+        {"192.0.2.1", "[192.0.2.1]:25"},
+        {"192.0.2.1:65535", "[192.0.2.1]:65535"},
+        {"[2001:DB8::1]:25", "[2001:db8::1]:25"},
+        {"2001:db8::1", "[2001:db8::1]:25"},
+    };
+    for (const Case& c : kCases) {
+        auto got = parse_next_host(c.text);
+        ASSERT_TRUE(got) << c.text;
+        EXPECT_EQ(got->text(), c.want);
+        EXPECT_EQ(parse_next_host(got->text())->text(), c.want);
+    }
+    constexpr std::string_view kBad[] = {"",
+                                         ":25",
+                                         "localhost",
+                                         "mail.example.net:",
+                                         "mail.example.net:0",
+                                         "mail.example.net:65536",
+                                         "mail.example.net:smtp",
+                                         "mail.example.net:25 ",
+                                         "mail.example.net:25:25",
+                                         "[mail.example.net]:25",
+                                         "[192.0.2.1",
+                                         "[192.0.2.1]25",
+                                         "[192.0.2.1]:",
+                                         "[]:25",
+                                         "]:25",
+                                         "192.0.2.256",
+                                         "unix:/run/x"};
+    for (std::string_view word : kBad) EXPECT_FALSE(parse_next_host(word)) << word;
+}
+
+TEST(ConfigValues, ServersAreReadAsSpecified) {
+    struct Case {
+        std::string_view text, want;
+    };
+    constexpr Case kCases[] = {
+        {"192.0.2.53", "192.0.2.53:53"},
+        {"192.0.2.53:5353", "192.0.2.53:5353"},
+        {"2001:db8::53", "[2001:db8::53]:53"},
+        {"[2001:db8::53]", "[2001:db8::53]:53"},
+        {"[2001:db8::53]:5353", "[2001:db8::53]:5353"},
+    };
+    for (const Case& c : kCases) {
+        auto got = parse_server(c.text, 53);
+        ASSERT_TRUE(got) << c.text;
+        EXPECT_EQ(got->text(), c.want);
+    }
+    for (std::string_view word : {"", "dns.example", "192.0.2.53:0", "192.0.2.53@53", "[::1]:x"}) {
+        EXPECT_FALSE(parse_server(word, 53)) << word;
+    }
+}
+
+TEST(ConfigValues, DeliverToIsReadAsSpecified) {
+    EXPECT_EQ(parse_deliver_to("lmtp:unix:/run/lmtp").value(),
+              Destination(LmtpDestination{"unix:/run/lmtp"}));
+    EXPECT_EQ(parse_deliver_to("lmtp:127.0.0.1:24").value(),
+              Destination(LmtpDestination{"127.0.0.1:24"}));
+    EXPECT_EQ(parse_deliver_to("lmtp:[2001:DB8::1]:24").value(),
+              Destination(LmtpDestination{"[2001:db8::1]:24"}));
+    EXPECT_EQ(parse_deliver_to("pipe:/bin/cat -u  x ").value(),
+              Destination(PipeDestination{"/bin/cat -u  x"}));
+    constexpr std::string_view kBad[] = {"",
+                                         "lmtp:",
+                                         "lmtp:unix:run/lmtp",
+                                         "lmtp:a.b:24",
+                                         "lmtp:127.0.0.1",
+                                         "lmtp:127.0.0.1:0",
+                                         "pipe:",
+                                         "pipe:cat",
+                                         "/bin/cat",
+                                         "maildir:/x"};
+    for (std::string_view word : kBad) EXPECT_FALSE(parse_deliver_to(word)) << word;
+}
+
 TEST(ConfigValues, ModesAreOctal) {
     EXPECT_EQ(parse_mode("0660"), 0660u);
     EXPECT_EQ(parse_mode("777"), 0777u);

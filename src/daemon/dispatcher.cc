@@ -19,23 +19,6 @@ constexpr int kUnfinishedAttemptsMax = 3;
 constexpr Duration kLifetimeMax = std::chrono::hours(24 * 30);
 constexpr std::size_t kRecoveredAtOnce = 1000;  // then others get a turn
 
-// Recipients with one site key share limits and a turn.
-struct SiteKey {
-    std::string text;
-    queue::SiteKind kind;
-    friend auto operator<=>(const SiteKey&, const SiteKey&) = default;
-};
-
-SiteKey site_of(const Destination& destination) {
-    if (std::holds_alternative<MaildirDestination>(destination) ||
-        std::holds_alternative<NoDestination>(destination)) {
-        return {"local", queue::SiteKind::Local};
-    }
-    bool local = std::holds_alternative<LmtpDestination>(destination) ||
-                 std::holds_alternative<PipeDestination>(destination);
-    return {text(destination), local ? queue::SiteKind::Local : queue::SiteKind::Remote};
-}
-
 // Whose share of the queue a message takes.
 std::string sender_of(const Envelope& envelope) {
     if (!envelope.client.account.empty()) return envelope.client.account;
@@ -70,6 +53,7 @@ Dispatcher::Dispatcher(world::World& world, spool::Spool& spool, MemoryAccount& 
       reporter_(reporter),
       observer_(std::move(observer)),
       scheduler_(std::move(options)),
+      onward_(world, settings),
       ended_(world.executor, world.clock) {}
 
 Dispatcher::~Dispatcher() = default;
@@ -126,13 +110,20 @@ Task<void> Dispatcher::run_recovery(std::vector<spool::RecoveredMessage> message
 int Dispatcher::enqueue(const spool::StoredMessage& message, Duration age,
                         std::optional<Wall> due) {
     auto settings = settings_.now();
-    std::map<SiteKey, std::vector<uint32_t>> sites;
+    using Site = std::pair<std::string, queue::SiteKind>;
+    std::map<Site, std::vector<uint32_t>> sites;
     uint32_t attempts = 0;
     for (uint32_t number = 0; number < message.recipients.size(); number++) {
         const spool::Standing& standing = message.recipients[number];
         if (is_final(standing.state)) continue;
         const Recipient& recipient = message.envelope.recipient(number);
-        sites[site_of(settings->table->destination(recipient.mailbox))].push_back(number);
+        Destination destination = settings->destination(recipient.mailbox);
+        bool remote = std::holds_alternative<RemoteDestination>(destination) ||
+                      std::holds_alternative<StaticDestination>(destination);
+        // Recipients with one site key share limits and a turn.
+        std::string key = Onward::is_onward(destination) ? onward_.site_of(destination) : "local";
+        sites[{std::move(key), remote ? queue::SiteKind::Remote : queue::SiteKind::Local}]
+            .push_back(number);
         attempts = std::max(attempts, standing.attempts);
     }
     std::string sender = sender_of(message.envelope);
@@ -141,8 +132,8 @@ int Dispatcher::enqueue(const spool::StoredMessage& message, Duration age,
         Monotonic at = due ? queue::monotonic_due(*due, world_.clock.wall(), now, kLifetimeMax) : now;
         scheduler_.add({.message = message.envelope.id,
                         .recipients = recipients,
-                        .site = site.text,
-                        .kind = site.kind,
+                        .site = site.first,
+                        .kind = site.second,
                         .sender = sender,
                         .priority = message.envelope.priority,
                         .due = at,
@@ -160,6 +151,11 @@ void Dispatcher::wake() {
         pumping_ = false;
         pump();
     });
+}
+
+void Dispatcher::reconfigure(queue::Options options) {
+    scheduler_.reconfigure(std::move(options), world_.clock.now());
+    wake();
 }
 
 void Dispatcher::pump() {
@@ -198,13 +194,58 @@ void Dispatcher::start(Task<void> work) {
 Task<void> Dispatcher::run_job(queue::Job job) {
     auto message = co_await load(job.message);
     if (!message) {  // gone or set aside: the spool has told the operator
-        scheduler_.remove(job.handle, world_.clock.now());
+        scheduler_.give_up_job(job.handle, world_.clock.now());
         let_go(job.message);
         co_return;
     }
     if (!co_await may_try(job, *message)) co_return;
-    auto results = co_await attempt(job, message);
-    co_await settle(job, *message, std::move(results));
+    auto settings = settings_.now();
+    Destination destination =
+        settings->destination(message->envelope.recipient(job.recipients.front()).mailbox);
+    std::string site(job.site);
+    if (Onward::is_onward(destination)) {
+        co_await run_onward({std::move(job), std::move(site), std::move(message)},
+                            std::move(destination));
+    } else {
+        WorkDone done{.results = co_await attempt_here(job, message)};
+        co_await settle(job, std::move(site), *message, std::move(done));
+    }
+}
+
+Task<void> Dispatcher::run_onward(Work work, Destination destination) {
+    auto way = co_await onward_.way_to(std::move(destination));
+    if (way->failure) {
+        WorkDone done;
+        for (uint32_t number : work.job.recipients) {
+            done.results.push_back(*way->failure);
+            done.results.back().recipient = number;
+        }
+        co_await settle(work.job, work.site, *work.message, std::move(done));
+    } else if (way->site != work.site) {
+        // Its hosts are known now, and with them whose limits count.
+        auto kind = way->mode == smtp::ClientMode::Lmtp ? queue::SiteKind::Local
+                                                        : queue::SiteKind::Remote;
+        scheduler_.move_to(work.job.handle, way->site, kind, world_.clock.now());
+    } else {
+        co_await onward_.run(std::move(work), std::move(way), *this);
+    }
+}
+
+Task<std::optional<Work>> Dispatcher::finish(Work work, WorkDone done, bool wants_more) {
+    co_await settle(work.job, work.site, *work.message, std::move(done));
+    while (wants_more && !stopping_) {
+        auto job = scheduler_.next_on(work.site, world_.clock.now());
+        if (!job) break;
+        auto message = co_await load(job->message);
+        if (!message) {
+            scheduler_.give_up_job(job->handle, world_.clock.now());
+            let_go(job->message);
+            continue;
+        }
+        if (!co_await may_try(*job, *message)) continue;
+        co_return Work{std::move(*job), work.site, std::move(message)};
+    }
+    co_return std::nullopt;
 }
 
 // A message that was being tried each time the process died is not tried for ever.
@@ -233,7 +274,7 @@ Task<bool> Dispatcher::may_try(const queue::Job& job, const spool::StoredMessage
                            .at = world_.clock.wall()});
     }
     co_await record({}, std::move(changes));
-    scheduler_.remove(job.handle, world_.clock.now());
+    scheduler_.give_up_job(job.handle, world_.clock.now());
     let_go(job.message);
     co_return false;
 }
@@ -249,7 +290,7 @@ Task<std::shared_ptr<const spool::StoredMessage>> Dispatcher::load(MessageId id)
     co_return nullptr;
 }
 
-Task<std::vector<RecipientResult>> Dispatcher::attempt(
+Task<std::vector<RecipientResult>> Dispatcher::attempt_here(
     const queue::Job& job, std::shared_ptr<const spool::StoredMessage> message) {
     auto settings = settings_.now();
     std::vector<RecipientResult> results;
@@ -263,7 +304,7 @@ Task<RecipientResult> Dispatcher::attempt_one(std::shared_ptr<const spool::Store
                                               uint32_t recipient, const Settings& settings,
                                               bool repeated) {
     Destination destination =
-        settings.table->destination(message->envelope.recipient(recipient).mailbox);
+        settings.destination(message->envelope.recipient(recipient).mailbox);
     if (auto* maildir = std::get_if<MaildirDestination>(&destination)) {
         co_return co_await deliver::deliver_to_maildir(
             world_,
@@ -281,17 +322,27 @@ Task<RecipientResult> Dispatcher::attempt_one(std::shared_ptr<const spool::Store
         none.status = nowhere->status;
         none.reason = nowhere->reason;
         none.kind = FailureKind::Mailbox;
-    } else {
-        none.status = {5, 3, 2};
-        none.reason = "this server does not deliver to other hosts";
+    } else {  // the configuration has changed since the job was made
+        none.verdict = RecipientResult::Verdict::Temporary;
+        none.status = {4, 3, 5};
+        none.reason = "the way to this mailbox has changed";
     }
     co_return none;
 }
 
 // Final outcomes first, durably and with the report they cause; then the queue may forget.
-Task<void> Dispatcher::settle(const queue::Job& job, const spool::StoredMessage& message,
-                              std::vector<RecipientResult> results) {
+Task<void> Dispatcher::settle(const queue::Job& job, std::string site,
+                              const spool::StoredMessage& message, WorkDone done) {
     Wall now = world_.clock.wall();
+    std::vector<RecipientResult> results = std::move(done.results);
+    bool plain = done.dialogue.empty() && std::ranges::all_of(results, &RecipientResult::is_final);
+    if (!plain) {
+        attempts_.add(job.message, {.at = now,
+                                    .number = job.attempt,
+                                    .site = std::move(site),
+                                    .results = results,
+                                    .dialogue = std::move(done.dialogue)});
+    }
     std::vector<RecipientChange> changes;
     std::vector<RecipientResult> failed;
     for (const RecipientResult& result : results) {
@@ -372,6 +423,45 @@ Task<void> Dispatcher::record_failures(const spool::StoredMessage& message,
     co_await record(std::move(report), std::move(changes));
 }
 
+Task<bool> Dispatcher::end(queue::Handle handle, MessageId id, std::vector<uint32_t> recipients,
+                           Ending ending, std::string who) {
+    // Held, it is not tried while its end is being written.
+    auto state = scheduler_.state_of(handle);
+    if (!state || *state == queue::EntryState::Active) co_return false;
+    scheduler_.hold(handle, world_.clock.now());
+    auto message = co_await load(id);
+    if (message) {
+        Wall now = world_.clock.wall();
+        std::vector<RecipientChange> changes;
+        std::vector<RecipientResult> failed;
+        for (uint32_t number : recipients) {
+            RecipientResult result{.recipient = number,
+                                   .verdict = RecipientResult::Verdict::Permanent,
+                                   .status = {5, 7, 1},
+                                   .reason = "given back by the operator of this server",
+                                   .detail = who,
+                                   .kind = FailureKind::Policy};
+            RecipientChange change = change_of(id, result, message->recipients[number].attempts, now);
+            if (ending == Ending::Remove) {
+                change.state = RecipientState::Removed;
+                change.reason = "removed by " + who;
+            } else {
+                failed.push_back(std::move(result));
+            }
+            changes.push_back(std::move(change));
+        }
+        world_.log.write(ending == Ending::Remove ? Event::RemovedByOperator
+                                                  : Event::BouncedByOperator,
+                         {{"id", id.text()},
+                          {"recipients", static_cast<int64_t>(recipients.size())},
+                          {"operator", who}});
+        co_await record_failures(*message, std::move(failed), std::move(changes));
+    }
+    bool removed = scheduler_.remove(handle, world_.clock.now());
+    let_go(id);
+    co_return removed;
+}
+
 Task<void> Dispatcher::run_expire(queue::Expire expire) {
     auto message = co_await load(expire.message);
     if (message) {
@@ -433,7 +523,7 @@ Task<void> Dispatcher::record(std::optional<spool::Incoming> report,
 void Dispatcher::log_result(const spool::StoredMessage& message, const RecipientResult& result,
                             std::optional<Wall> next) {
     const Recipient& recipient = message.envelope.recipient(result.recipient);
-    Destination destination = settings_.now()->table->destination(recipient.mailbox);
+    Destination destination = settings_.now()->destination(recipient.mailbox);
     std::string id = message.envelope.id.text();
     std::string to = recipient.mailbox.text();
     std::string where = text(destination);

@@ -23,6 +23,8 @@
 #include <vector>
 
 #include "base/memory_account.h"
+#include "daemon/attempt_log.h"
+#include "daemon/onward.h"
 #include "daemon/reporter.h"
 #include "daemon/settings.h"
 #include "deliver/maildir.h"
@@ -38,7 +40,7 @@ namespace postrider::daemon {
 using DeliveryObserver = std::function<void(const Envelope& envelope, uint32_t recipient,
                                             const Destination& destination)>;
 
-class Dispatcher {
+class Dispatcher : private WorkSource {
 public:
     // REQUIRES: world, spool, account, settings and reporter outlive the dispatcher.
     Dispatcher(world::World& world, spool::Spool& spool, MemoryAccount& account,
@@ -55,7 +57,16 @@ public:
     // Begins no more jobs and returns when the running ones have ended or the deadline passes.
     Task<void> stop(Deadline deadline);
 
+    // An operator ends recipients of a message that waits: without a word to anybody, or with a
+    // report to its sender. False when the entry is gone, or is being tried right now.
+    enum class Ending : uint8_t { Remove, Bounce };
+    Task<bool> end(queue::Handle handle, MessageId id, std::vector<uint32_t> recipients,
+                   Ending ending, std::string who);
+
     queue::Scheduler& scheduler() { return scheduler_; }
+    const AttemptLog& attempts() const { return attempts_; }
+    // New limits and schedules, from now on.
+    void reconfigure(queue::Options options);
     // The queue has changed from outside (a verb of the operator): look again.
     void wake();
 
@@ -80,12 +91,14 @@ private:
     // The parts of a job.
     Task<std::shared_ptr<const spool::StoredMessage>> load(MessageId id);
     Task<bool> may_try(const queue::Job& job, const spool::StoredMessage& message);
-    Task<std::vector<RecipientResult>> attempt(
+    Task<void> run_onward(Work work, Destination destination);
+    Task<std::optional<Work>> finish(Work work, WorkDone done, bool wants_more) override;
+    Task<std::vector<RecipientResult>> attempt_here(
         const queue::Job& job, std::shared_ptr<const spool::StoredMessage> message);
     Task<RecipientResult> attempt_one(std::shared_ptr<const spool::StoredMessage> message,
                                       uint32_t recipient, const Settings& settings, bool repeated);
-    Task<void> settle(const queue::Job& job, const spool::StoredMessage& message,
-                      std::vector<RecipientResult> results);
+    Task<void> settle(const queue::Job& job, std::string site,
+                      const spool::StoredMessage& message, WorkDone done);
     Task<void> give_up(const spool::StoredMessage& message, std::vector<RecipientResult> results,
                        uint32_t attempts);
     Task<void> tell_of_delay(const spool::StoredMessage& message,
@@ -109,6 +122,8 @@ private:
     Reporter& reporter_;
     DeliveryObserver observer_;
     queue::Scheduler scheduler_;
+    Onward onward_;
+    AttemptLog attempts_;
     std::unordered_map<MessageId, Kept> kept_;
     std::unordered_map<MessageId, int> suspects_;  // recovered after a crash: attempts unfinished
     std::unique_ptr<world::Timer> timer_;

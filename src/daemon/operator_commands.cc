@@ -1,6 +1,9 @@
 #include "daemon/operator_commands.h"
 
+#include <algorithm>
+
 #include "daemon/river.h"
+#include "mail/trace.h"
 
 namespace postrider::daemon {
 
@@ -9,6 +12,7 @@ namespace {
 using admin::Json;
 
 constexpr std::size_t kSlice = 1000;  // entries looked at before others get a turn
+constexpr std::size_t kSelectedMax = 1'000'000;
 
 std::string_view name(queue::EntryState state) {
     switch (state) {
@@ -20,44 +24,293 @@ std::string_view name(queue::EntryState state) {
     return "";
 }
 
-double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
-
-Json row_of(const queue::EntryView& entry, Monotonic now) {
-    return {{"id", entry.message.text()},
-            {"site", entry.site},
-            {"sender", entry.sender},
-            {"recipients", entry.recipients.size()},
-            {"state", name(entry.state)},
-            {"attempts", entry.attempts},
-            {"age_seconds", seconds(entry.age)},
-            {"due_in_seconds", seconds(std::max(Duration{}, entry.due - now))},
-            {"last_failure", entry.attempts > 0 ? postrider::name(entry.last) : ""}};
+std::string_view name(RecipientState state) {
+    switch (state) {
+        case RecipientState::Waiting: return "waiting";
+        case RecipientState::Delivered: return "delivered";
+        case RecipientState::Relayed: return "relayed";
+        case RecipientState::Failed: return "failed";
+        case RecipientState::Expanded: return "expanded";
+        case RecipientState::Quarantined: return "quarantined";
+        case RecipientState::Removed: return "removed";
+        case RecipientState::SetAside: return "set aside";
+    }
+    return "";
 }
 
-Task<Result<Json>> queue_list(River& river, world::World& world, Json args, admin::Rows& rows) {
-    queue::Filter filter;
-    filter.site = args.value("site", "");
-    filter.sender = args.value("sender", "");
-    if (args.contains("id")) {
-        filter.message = MessageId::parse(args["id"].is_string() ? args["id"].get<std::string>() : "");
-        if (!filter.message) co_return fail("that is not an id of a message");
+double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+std::string lower(std::string text) {
+    std::ranges::transform(text, text.begin(), [](char c) {
+        return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    });
+    return text;
+}
+
+// Which entries a command is about. The first part the queue can answer from memory, the second
+// needs the message itself.
+struct Selection {
+    queue::Filter queue;
+    std::string domain, recipient, error;  // lower case; empty = any
+
+    bool needs_message() const {
+        return !domain.empty() || !recipient.empty() || !error.empty();
     }
-    std::size_t count = 0;
+
+    static Result<Selection> from(const Json& args) {
+        Selection selection;
+        auto word = [&](const char* key) {
+            auto found = args.find(key);
+            return found != args.end() && found->is_string() ? found->get<std::string>()
+                                                             : std::string();
+        };
+        selection.queue.site = word("site");
+        selection.queue.sender = word("sender");
+        selection.domain = lower(word("domain"));
+        selection.recipient = lower(word("recipient"));
+        selection.error = lower(word("error"));
+        if (args.contains("older_than_seconds") && args["older_than_seconds"].is_number()) {
+            selection.queue.older_than =
+                std::chrono::seconds(args["older_than_seconds"].get<int64_t>());
+        }
+        if (args.contains("id")) {
+            selection.queue.message = MessageId::parse(word("id"));
+            if (!selection.queue.message) return fail("that is not an id of a message");
+        }
+        if (std::string state = word("state"); !state.empty()) {
+            for (auto one : {queue::EntryState::Scheduled, queue::EntryState::Ready,
+                             queue::EntryState::Active, queue::EntryState::Held}) {
+                if (state == name(one)) selection.queue.state = one;
+            }
+            if (!selection.queue.state) return fail("no state is called \"" + state + "\"");
+        }
+        return selection;
+    }
+
+    bool matches(const spool::StoredMessage& message, const std::vector<uint32_t>& numbers) const {
+        return std::ranges::any_of(numbers, [&](uint32_t number) {
+            const Mailbox& mailbox = message.envelope.recipient(number).mailbox;
+            const std::string& reason = message.recipients[number].reason;
+            return (domain.empty() || lower(mailbox.domain) == domain) &&
+                   (recipient.empty() || lower(mailbox.text()) == recipient) &&
+                   (error.empty() || lower(reason).find(error) != std::string::npos);
+        });
+    }
+};
+
+struct Selected {
+    queue::Handle handle;
+    MessageId id;
+    std::vector<uint32_t> recipients;
+    queue::EntryState state = queue::EntryState::Scheduled;
+    Json row;
+};
+
+Selected selected_of(const queue::EntryView& entry, Monotonic now) {
+    return {entry.handle,
+            entry.message,
+            {entry.recipients.begin(), entry.recipients.end()},
+            entry.state,
+            {{"id", entry.message.text()},
+             {"site", entry.site},
+             {"sender", entry.sender},
+             {"recipients", entry.recipients.size()},
+             {"state", name(entry.state)},
+             {"attempts", entry.attempts},
+             {"age_seconds", seconds(entry.age)},
+             {"due_in_seconds", seconds(std::max(Duration{}, entry.due - now))},
+             {"last_failure", entry.attempts > 0 ? postrider::name(entry.last) : ""}}};
+}
+
+// Goes through the queue in slices; `take` is awaited for each entry that matches.
+template <typename Take>
+Task<Status<Error>> for_each_selected(River& river, Selection selection, Take take) {
     std::optional<uint32_t> from = 0;
     while (from) {
-        std::vector<Json> found;
-        Monotonic now = world.clock.now();
+        std::vector<Selected> found;
+        Monotonic now = river.world().clock.now();
         from = river.dispatcher().scheduler().scan(
-            *from, kSlice, filter, now,
-            [&](const queue::EntryView& entry) { found.push_back(row_of(entry, now)); });
-        count += found.size();
-        for (Json& row : found) {
-            if (auto written = co_await rows.write(std::move(row)); !written) {
-                co_return std::unexpected(written.error());
+            *from, kSlice, selection.queue, now,
+            [&](const queue::EntryView& entry) { found.push_back(selected_of(entry, now)); });
+        for (Selected& one : found) {
+            if (selection.needs_message()) {
+                auto message = co_await river.spool().read(one.id);
+                if (!message || !selection.matches(**message, one.recipients)) continue;
             }
+            if (auto taken = co_await take(std::move(one)); !taken) co_return taken;
         }
     }
+    co_return Status<Error>{};
+}
+
+Task<Result<Json>> queue_list(River& river, Json args, admin::Rows& rows) {
+    auto selection = Selection::from(args);
+    if (!selection) co_return std::unexpected(selection.error());
+    std::size_t count = 0;
+    auto take = [&](Selected one) -> Task<Status<Error>> {
+        count++;
+        co_return co_await rows.write(std::move(one.row));
+    };
+    auto done = co_await for_each_selected(river, std::move(*selection), take);
+    if (!done) co_return std::unexpected(done.error());
     co_return Json{{"entries", count}};
+}
+
+enum class Verb : uint8_t { Retry, Hold, Release, Remove, Bounce };
+
+Task<bool> carry_out(River& river, Verb verb, Selected one, std::string who) {
+    Dispatcher& dispatcher = river.dispatcher();
+    queue::Scheduler& scheduler = dispatcher.scheduler();
+    Monotonic now = river.world().clock.now();
+    switch (verb) {
+        case Verb::Retry: co_return scheduler.retry_now(one.handle, now);
+        case Verb::Hold: co_return scheduler.hold(one.handle, now);
+        case Verb::Release: co_return scheduler.release(one.handle, now);
+        case Verb::Remove:
+            co_return co_await dispatcher.end(one.handle, one.id, std::move(one.recipients),
+                                              Dispatcher::Ending::Remove, std::move(who));
+        case Verb::Bounce:
+            co_return co_await dispatcher.end(one.handle, one.id, std::move(one.recipients),
+                                              Dispatcher::Ending::Bounce, std::move(who));
+    }
+    co_return false;
+}
+
+// First all that match are found, so that what the verb changes is not met twice; each row says
+// whether it was done, so a long run shows how far it is.
+Task<Result<Json>> queue_verb(River& river, Verb verb, Json args, admin::Rows& rows) {
+    auto selection = Selection::from(args);
+    if (!selection) co_return std::unexpected(selection.error());
+    bool preview = args.value("preview", false);
+    std::string who = args.contains("operator") && args["operator"].is_string()
+                          ? without_controls(args["operator"].get<std::string>()).substr(0, 100)
+                          : "an operator";
+    std::vector<Selected> all;
+    auto take = [&](Selected one) -> Task<Status<Error>> {
+        if (all.size() >= kSelectedMax) co_return fail("too many entries match; narrow the filter");
+        all.push_back(std::move(one));
+        co_return Status<Error>{};
+    };
+    auto selected = co_await for_each_selected(river, std::move(*selection), take);
+    if (!selected) co_return std::unexpected(selected.error());
+
+    std::size_t changed = 0;
+    for (Selected& one : all) {
+        Json row = one.row;
+        if (!preview) {
+            bool done = co_await carry_out(river, verb, std::move(one), who);
+            changed += done ? 1 : 0;
+            row["done"] = done;
+        }
+        if (auto written = co_await rows.write(std::move(row)); !written) {
+            river.dispatcher().wake();
+            co_return std::unexpected(written.error());
+        }
+    }
+    river.dispatcher().wake();
+    co_return Json{{"matched", all.size()}, {"changed", changed}, {"preview", preview}};
+}
+
+Json envelope_json(const spool::StoredMessage& message) {
+    const Envelope& envelope = message.envelope;
+    Json variants = Json::array();
+    for (const Variant& variant : envelope.variants) {
+        variants.push_back({{"reverse_path", variant.reverse_path.text()},
+                            {"recipients", variant.recipients.size()}});
+    }
+    return {{"id", envelope.id.text()},
+            {"received", date_time(envelope.received)},
+            {"octets", message.content_octets},
+            {"client", envelope.client.address},
+            {"helo", envelope.client.helo},
+            {"protocol", envelope.client.protocol},
+            {"account", envelope.client.account},
+            {"variants", variants}};
+}
+
+Json attempt_json(const AttemptRecord& record) {
+    Json results = Json::array();
+    for (const RecipientResult& result : record.results) {
+        results.push_back({{"recipient", result.recipient},
+                           {"status", result.status.text()},
+                           {"reason", result.reason},
+                           {"detail", result.detail},
+                           {"host", result.remote_host},
+                           {"failure", postrider::name(result.kind)}});
+    }
+    return {{"attempt", record.number},
+            {"at", date_time(record.at)},
+            {"site", record.site},
+            {"results", results},
+            {"dialogue", record.dialogue}};
+}
+
+// One message whole: envelope, recipients, attempts with what was said.
+Task<Result<Json>> show(River& river, Json args, admin::Rows& rows) {
+    auto id = args.contains("id") && args["id"].is_string()
+                  ? MessageId::parse(args["id"].get<std::string>())
+                  : std::nullopt;
+    if (!id) co_return fail("that is not an id of a message");
+    auto message = co_await river.spool().read(*id);
+    const auto* attempts = river.dispatcher().attempts().of(*id);
+    if (!message && !attempts) {
+        co_return fail("no message " + id->text() +
+                       " is in the spool; what became of it stands in the log");
+    }
+    std::vector<Json> out;
+    if (message) {
+        out.push_back({{"message", envelope_json(**message)}});
+        for (uint32_t number = 0; number < (*message)->recipients.size(); number++) {
+            const Recipient& recipient = (*message)->envelope.recipient(number);
+            const spool::Standing& standing = (*message)->recipients[number];
+            Json row{{"number", number},
+                     {"mailbox", recipient.mailbox.text()},
+                     {"original", recipient.original ? recipient.original->text() : ""},
+                     {"state", name(standing.state)},
+                     {"status", standing.status.text()},
+                     {"reason", standing.reason},
+                     {"attempts", standing.attempts}};
+            if (standing.next_attempt.us > 0) row["next"] = date_time(standing.next_attempt);
+            out.push_back({{"recipient", std::move(row)}});
+        }
+    }
+    if (attempts) {
+        for (const AttemptRecord& record : *attempts) {
+            out.push_back({{"attempt", attempt_json(record)}});
+        }
+    }
+    for (Json& row : out) {
+        if (auto written = co_await rows.write(std::move(row)); !written) {
+            co_return std::unexpected(written.error());
+        }
+    }
+    co_return Json{{"in_spool", message.has_value()}};
+}
+
+Task<Result<Json>> sites(River& river, admin::Rows& rows) {
+    std::vector<Json> out;
+    Monotonic now = river.world().clock.now();
+    river.dispatcher().scheduler().visit_sites(
+        [&](const queue::SiteView& site) {
+            if (site.entries == 0 && site.active == 0) return;
+            Json row{{"site", site.site},           {"entries", site.entries},
+                     {"ready", site.ready},         {"active", site.active},
+                     {"connections", site.connections}, {"failures", site.failures},
+                     {"delivered", site.delivered}, {"deferred", site.deferred},
+                     {"failed", site.failed}};
+            if (site.suspended_until) {
+                row["suspended_for_seconds"] = seconds(*site.suspended_until - now);
+            }
+            out.push_back(std::move(row));
+        },
+        now);
+    std::size_t count = out.size();
+    for (Json& row : out) {
+        if (auto written = co_await rows.write(std::move(row)); !written) {
+            co_return std::unexpected(written.error());
+        }
+    }
+    co_return Json{{"sites", count}};
 }
 
 Task<Result<Json>> status(River& river) {
@@ -86,9 +339,22 @@ Task<Result<Json>> status(River& river) {
 
 admin::Commands operator_commands(River& river, std::function<Task<Status<Error>>()> reload) {
     admin::Commands commands;
-    world::World& world = river.world();
-    commands["queue list"] = [&river, &world](Json args, admin::Rows& rows) {
-        return queue_list(river, world, std::move(args), rows);
+    commands["queue list"] = [&river](Json args, admin::Rows& rows) {
+        return queue_list(river, std::move(args), rows);
+    };
+    constexpr std::pair<const char*, Verb> kVerbs[] = {{"queue retry", Verb::Retry},
+                                                       {"queue hold", Verb::Hold},
+                                                       {"queue release", Verb::Release},
+                                                       {"queue remove", Verb::Remove},
+                                                       {"queue bounce", Verb::Bounce}};
+    for (auto [words, verb] : kVerbs) {
+        commands[words] = [&river, verb](Json args, admin::Rows& rows) {
+            return queue_verb(river, verb, std::move(args), rows);
+        };
+    }
+    commands["queue sites"] = [&river](Json, admin::Rows& rows) { return sites(river, rows); };
+    commands["show"] = [&river](Json args, admin::Rows& rows) {
+        return show(river, std::move(args), rows);
     };
     commands["status"] = [&river](Json, admin::Rows&) { return status(river); };
     if (reload) {

@@ -1,5 +1,7 @@
 #include "daemon/options_of.h"
 
+#include <algorithm>
+
 namespace postrider::daemon {
 
 spool::SpoolOptions spool_options(const Config& config) {
@@ -13,6 +15,18 @@ spool::SpoolOptions spool_options(const Config& config) {
 queue::Options queue_options(const Config& config) {
     queue::Options options;
     options.active_max = static_cast<int>(config.queue.active_max);
+    options.delay_notice_after = config.queue.delay_notice;
+    options.remote.schedule =
+        queue::remote_schedule(config.queue.backoff_first, config.queue.backoff_max);
+    options.local.schedule =
+        queue::local_schedule(config.queue.local_backoff_first, config.queue.local_backoff_max);
+    options.remote.limits.connections_max = static_cast<int>(config.queue.connections_per_site);
+    options.remote.limits.connections_first =
+        std::min(options.remote.limits.connections_first, options.remote.limits.connections_max);
+    options.remote.limits.messages_per_connection =
+        static_cast<int>(config.queue.messages_per_connection);
+    options.remote.limits.rate_messages =
+        static_cast<int>(config.queue.messages_per_minute_per_site);
     options.remote.lifetime = config.queue.expiry;
     options.local.lifetime = config.queue.expiry;
     return options;
@@ -46,6 +60,20 @@ std::shared_ptr<const receive::SessionSettings> session_settings(const Config& c
 std::shared_ptr<const Settings> settings_of(const Config& config) {
     auto settings = std::make_shared<Settings>();
     settings->hostname = config.hostname;
+    settings->smarthost = config.relay.smarthost;
+    settings->egress = {config.relay.hello_name, config.relay.source_v4, config.relay.source_v6};
+    for (const PoolConfig& pool : config.pools) {
+        settings->pools.push_back({pool.senders,
+                                   pool.destinations,
+                                   {pool.hello_name, pool.source_v4, pool.source_v6}});
+    }
+    settings->hosts.own_names = {config.hostname};
+    for (const ListenerConfig& listener : config.listeners) {
+        auto* ip = std::get_if<world::IpEndpoint>(&listener.address);
+        if (ip && ip->port == settings->hosts.port) {
+            settings->hosts.own_addresses.push_back(ip->address);
+        }
+    }
     settings->relay_networks = config.smtp.relay_networks;
     settings->table = route::Table::build(config.routing).table;
     settings->maildir_line_end = config.delivery.line_ends == DeliveryConfig::LineEnds::Crlf

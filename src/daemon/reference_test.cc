@@ -61,6 +61,10 @@ TEST(Reference, ExampleLoadsAsItIs) { EXPECT_EQ(first_error(annotated_example())
 
 TEST(Reference, ExampleLoadsWithEveryKeySwitchedOn) {
     std::string text = annotated_example();
+    for (const Section& section : config_sections()) {
+        std::size_t at = text.find("\n#" + section.heading() + '\n');
+        if (section.times == Times::AnyNumber) text.erase(at + 1, 1);
+    }
     std::size_t switched = 0;
     for (const Key& key : config_keys()) {
         std::string line = fmt::format("\n#{} = ", key.name);

@@ -88,6 +88,7 @@ Status<Error> River::reload(std::shared_ptr<const Config> next) {
 
     config_ = std::move(next);
     settings_.replace(settings_of(*config_));
+    dispatcher_->reconfigure(queue_options(*config_));
     for (std::size_t i = 0; i < servers_.size(); i++) {
         servers_[i]->replace(session_settings(*config_, config_->listeners[i]));
     }
@@ -97,7 +98,8 @@ Status<Error> River::reload(std::shared_ptr<const Config> next) {
 
 Task<void> River::stop(Deadline deadline) {
     world_.log.write(Event::Stopping, {});
-    for (auto& server : servers_) co_await server->drain(deadline);
+    for (auto& server : servers_) server->begin_drain();
+    for (auto& server : servers_) co_await server->drained(deadline);
     if (dispatcher_) co_await dispatcher_->stop(deadline);
     if (spool_) co_await spool_->close();
     if (admin_) admin_->close();

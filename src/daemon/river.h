@@ -59,6 +59,7 @@ public:
     spool::Spool& spool() { return *spool_; }
     const Config& config() const { return *config_; }
     world::World& world() { return world_; }
+    const MemoryAccount& memory() const { return account_; }
     std::size_t session_count() const;
 
 private:

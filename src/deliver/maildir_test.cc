@@ -9,67 +9,12 @@
 #include <array>
 
 #include "deliver/memory_disk.h"
+#include "deliver/still_world.h"
 
 namespace postrider::deliver {
 namespace {
 
 using Verdict = RecipientResult::Verdict;
-
-// A world of one thread in which nothing waits.
-class InlineExecutor : public world::Executor {
-public:
-    int shard_count() const override { return 1; }
-    world::ShardId current_shard() const override { return 0; }
-    void post_to(world::ShardId, std::move_only_function<void()> work) override { work(); }
-    void resume_on(world::ShardId, std::coroutine_handle<> waiting) override { waiting.resume(); }
-    void spawn(Task<void>) override {}
-};
-
-class InlineWorker : public world::Worker {
-public:
-    explicit InlineWorker(world::Executor& executor) : executor_(executor) {}
-    int journeys = 0;
-
-protected:
-    void enter(std::coroutine_handle<> waiting) override {
-        journeys++;
-        waiting.resume();
-    }
-    world::Executor& executor() override { return executor_; }
-
-private:
-    world::Executor& executor_;
-};
-
-class NoClock : public world::Clock {
-public:
-    Monotonic now() const override { return {}; }
-    Wall wall() const override { return {}; }
-    std::unique_ptr<world::Timer> call_at(Monotonic, std::move_only_function<void()>) override {
-        return nullptr;
-    }
-};
-
-class NoRandom : public world::Random {
-public:
-    void fill(std::span<std::byte>) override {}
-};
-
-class NoNet : public world::Net {
-public:
-    Result<std::unique_ptr<world::Listener>, world::NetError> listen(
-        const world::Endpoint&, world::ListenOptions) override {
-        return std::unexpected(world::NetError{});
-    }
-    Result<std::unique_ptr<world::Listener>, world::NetError> share(
-        const world::Listener&) override {
-        return std::unexpected(world::NetError{});
-    }
-    Task<Result<std::unique_ptr<world::Stream>, world::NetError>> connect(
-        world::Endpoint, std::optional<world::IpAddress>, Deadline) override {
-        co_return std::unexpected(world::NetError{});
-    }
-};
 
 // A content that is read in pieces of at most `piece` octets, or lies in memory.
 class TestContent : public ContentReader {
@@ -110,7 +55,9 @@ struct Rig {
     NoRandom random;
     NoNet net;
     NoLog log;
-    world::World world{clock, random, net, disk, executor, worker, log};
+    NoResolver resolver;
+    NoProcess process;
+    world::World world{clock, random, net, disk, executor, worker, log, resolver, process};
     std::shared_ptr<TestContent> content = std::make_shared<TestContent>(std::string(kContent), 0);
     Envelope envelope;
     MaildirJob job;

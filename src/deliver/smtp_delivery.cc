@@ -16,7 +16,6 @@ namespace {
 
 using smtp::ClientSession;
 using smtp::ClientWait;
-using smtp::CloseReason;
 using smtp::LocalReason;
 using smtp::Stage;
 using smtp::TransactionResult;
@@ -56,6 +55,14 @@ LocalReason unreachable(const world::NetError& error) {
     bool ours = error.kind == Kind::TooManyOpen || error.kind == Kind::NotPermitted;
     // RFC 3463 §3.5: X.4.1, no answer from host; §3.4: X.3.0, our own system.
     return {ours ? EnhancedStatus{4, 3, 0} : EnhancedStatus{4, 4, 1}, error.message};
+}
+
+// Whether the connection ended before the peer had answered MAIL. Told from the result, not from
+// the reason of the end: a message may be taken and the connection end in one breath.
+bool is_unanswered(const TransactionResult& result) {
+    bool no_answer = !result.reply || result.reply->code == 421;
+    return result.state == TransactionResult::State::Temporary && result.stage == Stage::Mail &&
+           no_answer;
 }
 
 }  // namespace
@@ -300,15 +307,14 @@ SmtpAttempt SmtpConnection::finished(const SmtpJob& job, std::vector<Transaction
         out.may_double |= results[i].outcome_unknown;
         out.results.push_back(smtp_result(results[i], job.recipients[i], host_.mode, host_.name));
     }
-    died_unanswered_ = false;
-    if (session_->state() == ClientSession::State::Closed) {
-        CloseReason reason = std::get<smtp::action::Closed>(session_->next_action()).reason;
-        bool unanswered = reason.stage == Stage::Mail || reason.stage == Stage::NotSent;
-        died_unanswered_ = unanswered && (reason.kind == CloseReason::Kind::EndOfStream ||
-                                          reason.kind == CloseReason::Kind::ServiceClosing);
-        out.try_next_host = unanswered;
-        stream_.reset();
-    }
+    bool closed = session_->state() == ClientSession::State::Closed;
+    died_unanswered_ =
+        closed && !out.results.empty() &&
+        std::ranges::all_of(results, [](const TransactionResult& result) {
+            return result.state == TransactionResult::State::NotTried || is_unanswered(result);
+        });
+    out.try_next_host = died_unanswered_;
+    if (closed) stream_.reset();
     session_->transcript().stamp(clock_.wall());
     out.dialogue = session_->take_transcript();
     return out;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <iostream>
@@ -122,83 +124,190 @@ int send(cli::SendOptions options, const std::string& server, bool from_stdin) {
     return run([&](world::World& world) { return cli::send(world, options, console()); });
 }
 
-int main_of(int argc, char** argv) {
-    CLI::App app{"Postrider, a mail system."};
-    app.set_version_flag("--version", "postrider " + std::string(kVersion));
-    app.require_subcommand(1);
-    int code = cli::kExitOk;
-    Common common;
-
-    ServeOptions serving{.config_path = kConfigPath, .program = argv[0]};
-    auto* serve_command = app.add_subcommand("serve", "run the server");
-    serve_command->add_option("-c,--config", serving.config_path)->capture_default_str();
-    serve_command->add_option("--try", serving.try_directory,
-                              "no configuration: loopback only, everything below this folder");
-    serve_command->callback([&] { code = serve(serving); });
-
-    auto* check_command = app.add_subcommand("check", "look for mistakes in the configuration");
-    check_command->add_option("-c,--config,config", common.config_path)->capture_default_str();
-    check_command->callback([&] { code = check(common.config_path); });
-
-    auto* reload_command = app.add_subcommand("reload", "make the server read its configuration");
-    common.add_to(reload_command);
-    reload_command->callback([&] {
-        code = ask(common, [](world::World& world, cli::OperatorOptions options) {
-            return cli::reload(world, std::move(options), console());
-        });
-    });
-
-    auto* status_command = app.add_subcommand("status", "what the server is doing");
-    common.add_to(status_command);
-    status_command->callback([&] {
-        code = ask(common, [](world::World& world, cli::OperatorOptions options) {
-            return cli::status(world, std::move(options), console());
-        });
-    });
-
-    auto* queue = app.add_subcommand("queue", "what waits to be delivered");
-    queue->require_subcommand(1);
-    cli::QueueFilter filter;
-    auto* queue_list = queue->add_subcommand("list", "one line for each entry");
-    common.add_to(queue_list);
-    queue_list->add_option("--site", filter.site, "only what goes to this site");
-    queue_list->add_option("--sender", filter.sender, "only what this account or domain sent");
-    queue_list->add_option("--id", filter.id, "only this message");
-    queue_list->callback([&] {
-        code = ask(common, [&](world::World& world, cli::OperatorOptions options) {
-            return cli::queue_list(world, std::move(options), filter, console());
-        });
-    });
-
-    auto* spool = app.add_subcommand("spool", "the messages on disk");
-    spool->require_subcommand(1);
-    std::string spool_directory;
-    auto* spool_check_command = spool->add_subcommand("check", "read all of it, change nothing");
-    common.add_to(spool_check_command);
-    spool_check_command->add_option("directory", spool_directory,
-                                    "the spool (default: the configuration's)");
-    spool_check_command->callback([&] { code = spool_check(common, spool_directory); });
-
-    cli::SendOptions sending;
-    std::string server = "127.0.0.1:2525";
-    bool from_stdin = false;
-    auto* send_command = app.add_subcommand("send", "send a message and show the dialogue");
-    send_command->add_option("--server", server, "ADDRESS:PORT or unix:PATH")
-        ->capture_default_str();
-    send_command->add_option("--from", sending.from, "sender; none: the null reverse-path");
-    send_command->add_option("--to", sending.to, "recipient, may be repeated")->required();
-    send_command->add_option("--helo", sending.hello_name)->capture_default_str();
-    send_command->add_option("--subject", sending.subject)->capture_default_str();
-    send_command->add_option("--body", sending.body);
-    send_command->add_flag("--stdin", from_stdin, "read the whole message from standard input");
-    send_command->add_flag("--lmtp", sending.lmtp);
-    send_command->callback([&] { code = send(sending, server, from_stdin); });
-
-    CLI11_PARSE(app, argc, argv);
-    return code;
+// Seconds of "90", "15m", "2h", "3d".
+std::optional<int64_t> seconds_of(const std::string& text) {
+    std::size_t used = 0;
+    int64_t value = 0;
+    while (used < text.size() && text[used] >= '0' && text[used] <= '9' && used < 9) {
+        value = value * 10 + (text[used++] - '0');
+    }
+    std::string unit = text.substr(used);
+    if (used == 0) return std::nullopt;
+    if (unit.empty() || unit == "s") return value;
+    if (unit == "m") return value * 60;
+    if (unit == "h") return value * 3600;
+    if (unit == "d") return value * 86'400;
+    return std::nullopt;
 }
+
+std::string user_name() {
+    const char* sudo = std::getenv("SUDO_USER");
+    const char* user = sudo ? sudo : std::getenv("USER");
+    return user ? user : "uid " + std::to_string(getuid());
+}
+
+// The whole command line. Options of a command live here, so that callbacks can refer to them.
+class CommandLine {
+public:
+    explicit CommandLine(const char* program) { serving_.program = program; }
+
+    int run(int argc, char** argv) {
+        app_.set_version_flag("--version", "postrider " + std::string(kVersion));
+        app_.require_subcommand(1);
+        add_serve();
+        add_check();
+        add_asking("reload", "make the server read its configuration", cli::reload);
+        add_asking("status", "what the server is doing", cli::status);
+        add_show();
+        add_queue();
+        add_spool();
+        add_send();
+        CLI11_PARSE(app_, argc, argv);
+        return code_;
+    }
+
+private:
+    using Question = Task<int> (*)(world::World&, cli::OperatorOptions, cli::Console);
+
+    void add_serve() {
+        auto* command = app_.add_subcommand("serve", "run the server");
+        serving_.config_path = kConfigPath;
+        command->add_option("-c,--config", serving_.config_path)->capture_default_str();
+        command->add_option("--try", serving_.try_directory,
+                            "no configuration: loopback only, everything below this folder");
+        command->callback([this] { code_ = serve(serving_); });
+    }
+
+    void add_check() {
+        auto* command = app_.add_subcommand("check", "look for mistakes in the configuration");
+        command->add_option("-c,--config,config", common_.config_path)->capture_default_str();
+        command->callback([this] { code_ = check(common_.config_path); });
+    }
+
+    void add_asking(const char* name, const char* about, Question question, CLI::App* parent = {}) {
+        auto* command = (parent ? parent : &app_)->add_subcommand(name, about);
+        common_.add_to(command);
+        command->callback([this, question] {
+            code_ = ask(common_, [question](world::World& world, cli::OperatorOptions options) {
+                return question(world, std::move(options), console());
+            });
+        });
+    }
+
+    void add_show() {
+        auto* command =
+            app_.add_subcommand("show", "one message: its recipients, and each attempt");
+        common_.add_to(command);
+        command->add_option("id", id_, "as the log and the 250 have it")->required();
+        command->callback([this] {
+            code_ = ask(common_, [this](world::World& world, cli::OperatorOptions options) {
+                return cli::show(world, std::move(options), id_, console());
+            });
+        });
+    }
+
+    void add_filter(CLI::App* command) {
+        command->add_option("--id", filter_.id, "only this message");
+        command->add_option("--site", filter_.site, "only what goes to this site");
+        command->add_option("--sender", filter_.sender, "only what this account or domain sent");
+        command->add_option("--domain", filter_.domain, "only recipients of this domain");
+        command->add_option("--recipient", filter_.recipient, "only this recipient");
+        command->add_option("--error", filter_.error, "only where the last reason has this text");
+        command->add_option("--state", filter_.state, "scheduled, ready, active or held");
+        command->add_option("--older-than", older_than_, "age, as in 90s, 15m, 2h, 3d");
+    }
+
+    bool filter_is_sound() {
+        if (older_than_.empty()) return true;
+        auto seconds = seconds_of(older_than_);
+        if (seconds) filter_.older_than_seconds = *seconds;
+        if (!seconds) complain({"--older-than " + older_than_ + ": write 90s, 15m, 2h or 3d"});
+        return seconds.has_value();
+    }
+
+    void add_queue() {
+        auto* queue = app_.add_subcommand("queue", "what waits to be delivered");
+        queue->require_subcommand(1);
+        auto* list = queue->add_subcommand("list", "one line for each entry");
+        common_.add_to(list);
+        add_filter(list);
+        list->callback([this] {
+            code_ = !filter_is_sound()
+                        ? cli::kExitUsage
+                        : ask(common_, [this](world::World& world, cli::OperatorOptions options) {
+                              return cli::queue_list(world, std::move(options), filter_, console());
+                          });
+        });
+        add_asking("sites", "one line for each site, with its connections", cli::queue_sites,
+                   queue);
+        add_verb(queue, "retry", "try again now");
+        add_verb(queue, "hold", "do not try until released");
+        add_verb(queue, "release", "try what was held");
+        add_verb(queue, "remove", "forget recipients, telling nobody");
+        add_verb(queue, "bounce", "give back to the sender now");
+    }
+
+    void add_verb(CLI::App* queue, const char* name, const char* about) {
+        auto* command = queue->add_subcommand(name, about);
+        common_.add_to(command);
+        add_filter(command);
+        command->add_flag("--preview", preview_, "only show what would be touched");
+        command->add_flag("--all", all_, "without a filter: everything");
+        command->callback([this, name] { code_ = run_verb(name); });
+    }
+
+    int run_verb(const char* name) {
+        if (!filter_is_sound()) return cli::kExitUsage;
+        if (filter_.is_empty() && !all_) {
+            complain({"say which: a filter (see --help), or --all"});
+            return cli::kExitUsage;
+        }
+        cli::QueueVerb verb{name, preview_, user_name()};
+        return ask(common_, [&](world::World& world, cli::OperatorOptions options) {
+            return cli::queue_verb(world, std::move(options), filter_, verb, console());
+        });
+    }
+
+    void add_spool() {
+        auto* spool = app_.add_subcommand("spool", "the messages on disk");
+        spool->require_subcommand(1);
+        auto* command = spool->add_subcommand("check", "read all of it, change nothing");
+        common_.add_to(command);
+        command->add_option("directory", spool_directory_,
+                            "the spool (default: the configuration's)");
+        command->callback([this] { code_ = spool_check(common_, spool_directory_); });
+    }
+
+    void add_send() {
+        auto* command = app_.add_subcommand("send", "send a message and show the dialogue");
+        command->add_option("--server", server_, "ADDRESS:PORT or unix:PATH")
+            ->capture_default_str();
+        command->add_option("--from", sending_.from, "sender; none: the null reverse-path");
+        command->add_option("--to", sending_.to, "recipient, may be repeated")->required();
+        command->add_option("--helo", sending_.hello_name)->capture_default_str();
+        command->add_option("--subject", sending_.subject)->capture_default_str();
+        command->add_option("--body", sending_.body);
+        command->add_flag("--stdin", from_stdin_, "read the whole message from standard input");
+        command->add_flag("--lmtp", sending_.lmtp);
+        command->callback([this] { code_ = send(sending_, server_, from_stdin_); });
+    }
+
+    CLI::App app_{"Postrider, a mail system."};
+    int code_ = cli::kExitOk;
+    Common common_;
+    ServeOptions serving_;
+    cli::QueueFilter filter_;
+    std::string older_than_;
+    bool preview_ = false;
+    bool all_ = false;
+    std::string id_;
+    std::string spool_directory_;
+    cli::SendOptions sending_;
+    std::string server_ = "127.0.0.1:2525";
+    bool from_stdin_ = false;
+};
 
 }  // namespace
 }  // namespace postrider
 
-int main(int argc, char** argv) { return postrider::main_of(argc, argv); }
+int main(int argc, char** argv) { return postrider::CommandLine(argv[0]).run(argc, argv); }

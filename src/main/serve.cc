@@ -61,7 +61,7 @@ public:
         : options_(options),
           config_(std::move(config)),
           log_(log),
-          real_({.shards = shards(*config_)}, log),
+          real_({.shards = shards(*config_), .resolver = resolver(*config_)}, log),
           world_(real_.world()) {}
 
     int run() {
@@ -83,6 +83,18 @@ private:
     static int shards(const daemon::Config& config) {
         if (config.shards > 0) return static_cast<int>(config.shards);
         return std::max(1, static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)));
+    }
+
+    static world::real::ResolverOptions resolver(const daemon::Config& config) {
+        world::real::ResolverOptions options;
+        for (const auto& forwarder : config.resolver.forwarders) {
+            options.forwarders.push_back(forwarder.address.text() + "@" +
+                                         std::to_string(forwarder.port));
+        }
+        if (!config.resolver.trust_anchor_file.empty()) {
+            options.trust_anchor_file = config.resolver.trust_anchor_file;
+        }
+        return options;
     }
 
     void watch(int signal, std::move_only_function<void()> work) {

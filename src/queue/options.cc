@@ -6,10 +6,6 @@ namespace postrider::queue {
 
 namespace {
 
-using std::chrono::hours;
-using std::chrono::minutes;
-using std::chrono::seconds;
-
 void set(RetrySchedule& schedule, FailureKind kind, RetryRow row) {
     schedule[static_cast<std::size_t>(kind)] = row;
 }
@@ -24,19 +20,19 @@ uint64_t spread(uint64_t x) {
 
 }  // namespace
 
-RetrySchedule remote_schedule() {
+RetrySchedule remote_schedule(Duration first, Duration max) {
     RetrySchedule schedule;
-    schedule.fill({minutes(5), hours(4)});
-    set(schedule, FailureKind::Greylisted, {minutes(2), hours(4)});
-    set(schedule, FailureKind::TooManyRecipients, {minutes(1), hours(1)});
-    set(schedule, FailureKind::Tls, {minutes(10), hours(4)});
-    set(schedule, FailureKind::Full, {minutes(15), hours(4)});
+    schedule.fill({first, max});
+    set(schedule, FailureKind::Greylisted, {first * 2 / 5, max});
+    set(schedule, FailureKind::TooManyRecipients, {first / 5, max / 4});
+    set(schedule, FailureKind::Tls, {first * 2, max});
+    set(schedule, FailureKind::Full, {first * 3, max});
     return schedule;
 }
 
-RetrySchedule local_schedule() {
+RetrySchedule local_schedule(Duration first, Duration max) {
     RetrySchedule schedule;
-    schedule.fill({seconds(10), minutes(15)});
+    schedule.fill({first, max});
     return schedule;
 }
 

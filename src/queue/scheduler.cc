@@ -405,14 +405,18 @@ void Scheduler::forget(uint32_t index, Monotonic now) {
     held_--;
     if (e.first_recipient == kNone) scattered_.erase(index);
     if (--senders_[e.sender].entries == 0) senders_.erase(e.sender);
-    Site& site = sites_[e.site];
-    if (--site.entries == 0) {
-        site.idle_since = now.ns;
-        idle_.emplace_back(e.site, now);
-    }
+    leave_site(e.site, now);
     e.taken = false;
     e.generation++;
     entries_.give_back(index);
+}
+
+// One entry less: a site without entries is kept for a while, for what was learnt about it.
+void Scheduler::leave_site(uint32_t index, Monotonic now) {
+    Site& site = sites_[index];
+    if (--site.entries > 0) return;
+    site.idle_since = now.ns;
+    idle_.emplace_back(index, now);
 }
 
 void Scheduler::drop_idle_sites(Monotonic now) {

@@ -202,11 +202,21 @@ public:
     // full): it is due again at `due`, and counts neither as an attempt nor against the site.
     bool put_back(Handle handle, Monotonic due, Monotonic now);
 
+    // A job found out that its site is another one (its domain's hosts were looked up): it is due
+    // there at once, and this was no attempt.
+    bool move_to(Handle handle, std::string_view site, SiteKind kind, Monotonic now);
+
+    // A job whose message is gone: the entry is forgotten, and nothing is learnt from it.
+    bool give_up_job(Handle handle, Monotonic now);
+
     // Verbs of the operator. False when the entry is gone or, but for hold(), is Active.
     bool hold(Handle handle, Monotonic now);       // an Active one: when its attempt has ended
     bool release(Handle handle, Monotonic now);    // Held: due now
     bool retry_now(Handle handle, Monotonic now);  // not Held; its site may be probed now, too
     bool remove(Handle handle, Monotonic now);     // also ends an Expire
+
+    // Nothing when the entry is gone.
+    std::optional<EntryState> state_of(Handle handle) const;
 
     // New options, from now on; what was decided before stays. O(sites).
     void reconfigure(Options options, Monotonic now);
@@ -251,6 +261,7 @@ private:
     uint32_t site_for(std::string_view key, SiteKind kind);
     uint32_t make_entry(const NewEntry& entry, Monotonic now);
     void forget(uint32_t index, Monotonic now);
+    void leave_site(uint32_t index, Monotonic now);
     void drop_idle_sites(Monotonic now);
 
     // Changes of an entry's state. Each begins by leaving what the entry was in.

@@ -142,6 +142,34 @@ TEST(PutBack, CountsNeitherAsAnAttemptNorAgainstTheSite) {
     EXPECT_EQ(b.site("a").failures, 0);
 }
 
+TEST(MoveTo, EntryIsDueAtItsNewSiteAndCountsThere) {
+    Bench b(plain());
+    b.add("domain:a");
+    auto job = b.job();
+    EXPECT_TRUE(b.queue.move_to(job->handle, "mx:m", SiteKind::Remote, b.now));
+    EXPECT_EQ(b.site("mx:m").entries, 1u);
+    EXPECT_EQ(b.site("domain:a").entries, 0u);
+    EXPECT_EQ(b.site("domain:a").active, 0);
+    job = b.job();
+    ASSERT_TRUE(job);
+    EXPECT_EQ(job->site, "mx:m");
+    EXPECT_EQ(job->attempt, 1u);
+    EXPECT_EQ(b.done(*job, Verdict::Relayed).outcome, Outcome::Finished);
+    EXPECT_EQ(b.queue.totals().entries, 0u);
+}
+
+TEST(MoveTo, OnlyAJobCanBeMovedOrGivenUp) {
+    Bench b(plain());
+    Handle waiting = b.add("a");
+    EXPECT_FALSE(b.queue.move_to(waiting, "b", SiteKind::Remote, b.now));
+    EXPECT_FALSE(b.queue.give_up_job(waiting, b.now));
+    auto job = b.job();
+    EXPECT_TRUE(b.queue.give_up_job(job->handle, b.now));
+    EXPECT_FALSE(b.queue.give_up_job(job->handle, b.now));
+    EXPECT_EQ(b.queue.totals().entries, 0u);
+    EXPECT_EQ(b.queue.totals().active, 0u);
+}
+
 TEST(Expiry, FailedAttemptAfterTheLifetimeIsTheLast) {
     Bench b(plain());
     std::vector<uint32_t> one{0};

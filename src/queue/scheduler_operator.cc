@@ -18,6 +18,31 @@ bool Scheduler::put_back(Handle handle, Monotonic due, Monotonic now) {
     return true;
 }
 
+bool Scheduler::move_to(Handle handle, std::string_view site, SiteKind kind, Monotonic now) {
+    Entry* e = entry_of(handle);
+    if (!e || e->state != EntryState::Active) return false;
+    bool hold_wanted = e->hold_wanted;
+    make_held(handle.index, now);
+    uint32_t target = site_for(site, kind);
+    leave_site(e->site, now);
+    e->site = target;
+    sites_[target].entries++;
+    sites_[target].idle_since = -1;
+    if (!hold_wanted) {
+        e->due = now.ns;
+        make_ready(handle.index, now);
+    }
+    return true;
+}
+
+bool Scheduler::give_up_job(Handle handle, Monotonic now) {
+    Entry* e = entry_of(handle);
+    if (!e || e->state != EntryState::Active) return false;
+    make_held(handle.index, now);
+    forget(handle.index, now);
+    return true;
+}
+
 bool Scheduler::hold(Handle handle, Monotonic now) {
     Entry* e = entry_of(handle);
     if (!e) return false;
@@ -63,6 +88,11 @@ bool Scheduler::remove(Handle handle, Monotonic now) {
     make_held(handle.index, now);
     forget(handle.index, now);
     return true;
+}
+
+std::optional<EntryState> Scheduler::state_of(Handle handle) const {
+    const Entry* e = const_cast<Scheduler*>(this)->entry_of(handle);
+    return e ? std::optional(e->state) : std::nullopt;
 }
 
 void Scheduler::reconfigure(Options options, Monotonic now) {

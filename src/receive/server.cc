@@ -112,16 +112,23 @@ Task<void> Server::turn_away(std::unique_ptr<world::Stream> stream, ConnectionTa
     stream->close();
 }
 
-Task<void> Server::drain(Deadline deadline) {
+void Server::begin_drain() {
     for (auto& shard : shards_) {
-        co_await world_.executor.run_on(shard->id, drain_shard(*shard, deadline));
+        world_.executor.post_to(shard->id, [&shard = *shard] {
+            if (shard.listener) shard.listener->close();
+            shard.sessions.draining = true;
+            for (Session* session : shard.sessions.sessions) session->say_goodbye_if_idle();
+        });
     }
 }
 
-Task<void> Server::drain_shard(Shard& shard, Deadline deadline) {
-    if (shard.listener) shard.listener->close();
-    shard.sessions.draining = true;
-    for (Session* session : shard.sessions.sessions) session->say_goodbye_if_idle();
+Task<void> Server::drained(Deadline deadline) {
+    for (auto& shard : shards_) {
+        co_await world_.executor.run_on(shard->id, shard_drained(*shard, deadline));
+    }
+}
+
+Task<void> Server::shard_drained(Shard& shard, Deadline deadline) {
     while (!shard.sessions.sessions.empty()) {
         if (deadline.reached(world_.clock.now())) {
             for (Session* session : shard.sessions.sessions) session->close();

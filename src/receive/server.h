@@ -3,10 +3,10 @@
 // Each listener is shared by all shards; a client is accepted by one of them and stays there.
 // Past the limits of connections a client hears 421 4.7.0 and is let go.
 //
-// Stopping: drain() closes the listeners, lets idle sessions go with 421 4.3.2 and the others finish
-// their transaction; when the deadline passes, the rest is cut.
+// Stopping: begin_drain() closes the listeners, lets idle sessions go with 421 4.3.2 and the others
+// finish their transaction; drained() waits for that, and cuts the rest when its deadline passes.
 //
-// Threads: start, replace and drain from shard 0.
+// Threads: start, replace, begin_drain and drained from shard 0.
 
 #pragma once
 
@@ -35,8 +35,10 @@ public:
     // For clients that come from now on.
     void replace(std::shared_ptr<const SessionSettings> settings);
 
-    // Returns when no session is left.
-    Task<void> drain(Deadline deadline);
+    void begin_drain();
+
+    // Returns when no session is left. REQUIRES: begin_drain() was called.
+    Task<void> drained(Deadline deadline);
 
     std::size_t session_count() const { return connections_.count(); }
     const world::Endpoint& local() const { return local_; }
@@ -48,7 +50,7 @@ private:
     Task<void> serve(Shard& shard, std::unique_ptr<world::Stream> stream,
                      ConnectionTable::Place place);
     Task<void> turn_away(std::unique_ptr<world::Stream> stream, ConnectionTable::Full full);
-    Task<void> drain_shard(Shard& shard, Deadline deadline);
+    Task<void> shard_drained(Shard& shard, Deadline deadline);
 
     world::World& world_;
     Host& host_;

@@ -47,7 +47,8 @@
 // Promises
 //   1. Each transaction that begin() took yields exactly one TransactionDone, with one result for
 //      each recipient in the order of the request, also when the connection dies.
-//   2. Any cut of the peer's octets gives the same actions and results.
+//   2. Any cut of the peer's octets gives the same actions and results (but for octets that it
+//      sends unasked, see 4).
 //   3. A result is Accepted only if the peer said so after the whole content was sent.
 //   4. A reply that was not asked for ends the connection, so that replies are never taken for the
 //      answer to another command.

@@ -186,8 +186,8 @@ TEST(ReplyParser, AgreesWithTheAnswersOfSmtpProto) {
         }
     }
     EXPECT_EQ(cases.size(), 11u);
-    std::cout << "vectors smtp/replies: " << agreed << " of " << cases.size() << ", "
-              << differences << " differences\n";
+    std::cout << "vectors smtp/replies: " << agreed << " of " << cases.size() << ", " << differences
+              << " differences\n";
 }
 
 }  // namespace

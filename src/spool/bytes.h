@@ -1,6 +1,7 @@
 // spool/bytes.h: integers and tagged fields as octets (docs/spool-format.md, "Item").
 //
-// Reading is for hostile input: every length is checked against what is there, nothing is allocated.
+// Reading is for hostile input: every length is checked against what is there, nothing is
+// allocated.
 //
 // Threads: values.
 
@@ -96,7 +97,8 @@ struct Field {
     uint16_t tag = 0;
     std::string_view value;
 
-    // The number in it; a shorter one is filled up with zeros, of a longer one the first octets count.
+    // The number in it; a shorter one is filled up with zeros, of a longer one the first octets
+    // count.
     template <typename T>
     T number() const {
         char octets[sizeof(T)] = {};

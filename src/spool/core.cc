@@ -13,6 +13,7 @@ namespace {
 
 // What a recipient's change may take when its message is moved, without the reason's text.
 constexpr uint64_t kChangeOctets = 112;
+constexpr std::size_t kGapsInOneRecordMax = 1024;
 
 bool contains_8bit(std::string_view octets) {
     return std::any_of(octets.begin(), octets.end(),
@@ -168,8 +169,8 @@ std::optional<SpoolError> Core::refuse(const Pending& pending) const {
     if (closing_) return SpoolError{Kind::Closed, "the spool is closed"};
     if (failing_) return SpoolError{Kind::DiskFailing, failing_reason_};
     if (stats_.waiting_octets + pending.payload_octets > options_.waiting_octets_max) {
-        return SpoolError{Kind::Busy, fmt::format("{} octets wait for the disk already",
-                                                  stats_.waiting_octets)};
+        return SpoolError{
+            Kind::Busy, fmt::format("{} octets wait for the disk already", stats_.waiting_octets)};
     }
     return std::nullopt;
 }
@@ -219,9 +220,9 @@ void Core::withdraw_late() {
             watch_deadline(pending->deadline);
             return false;
         }
-        complete(*pending, std::unexpected(SpoolError{
-                               SpoolError::Kind::CallerDeadline,
-                               "the deadline passed while waiting to be written"}));
+        complete(*pending,
+                 std::unexpected(SpoolError{SpoolError::Kind::CallerDeadline,
+                                            "the deadline passed while waiting to be written"}));
         return true;
     });
 }
@@ -268,18 +269,16 @@ Task<SpoolStatus> Core::start(Recovered& out) {
     auto settled = co_await world_.worker.run(settle(world_, options_.directory, *image));
     if (!settled) co_return settled;
     for (const Damage& damage : image->report.damage) {
-        world_.log.write(Event::SpoolDamage,
-                         {{"path", std::string_view(damage.path)},
-                          {"offset", static_cast<int64_t>(damage.offset)},
-                          {"octets", static_cast<int64_t>(damage.octets)},
-                          {"kept", std::string_view(damage.kept_as)},
-                          {"reason", std::string_view(damage.reason)}});
+        world_.log.write(Event::SpoolDamage, {{"path", std::string_view(damage.path)},
+                                              {"offset", static_cast<int64_t>(damage.offset)},
+                                              {"octets", static_cast<int64_t>(damage.octets)},
+                                              {"kept", std::string_view(damage.kept_as)},
+                                              {"reason", std::string_view(damage.reason)}});
     }
     auto begun = co_await begin_log(*image);
     if (!begun) co_return begun;
     for (MessageId id : index_.ids()) {
-        out.messages.push_back(
-            {id, index_.standings(id), index_.find(id)->unfinished_attempts});
+        out.messages.push_back({id, index_.standings(id), index_.find(id)->unfinished_attempts});
     }
     out.report = std::move(image->report);
     world_.log.write(Event::SpoolRecovered,
@@ -293,8 +292,8 @@ Task<SpoolStatus> Core::start(Recovered& out) {
 
 Task<SpoolStatus> Core::open_directory() {
     world::Disk& disk = world_.disk;
-    for (const std::string& path : {options_.directory, segments_path(options_.directory),
-                                    large_path(options_.directory)}) {
+    for (const std::string& path :
+         {options_.directory, segments_path(options_.directory), large_path(options_.directory)}) {
         auto made = co_await disk.make_directories(path);
         if (!made) co_return std::unexpected(from_disk(made.error()));
     }
@@ -313,6 +312,11 @@ Task<SpoolStatus> Core::open_directory() {
 // Takes over what was found and writes the first record of this life, into a fresh segment.
 Task<SpoolStatus> Core::begin_log(SpoolImage& image) {
     unended_ = image.to_tell;
+    // Gaps that would not fit are told as damage again at the next start.
+    std::size_t gaps = 0;
+    for (EndedItem& item : unended_) {
+        if ((gaps += item.gaps.size()) > kGapsInOneRecordMax) item.gaps.clear();
+    }
     segments_.start(image);
     index_ = std::move(image.index);
     count_live();

@@ -14,9 +14,9 @@
 //   voiding    a group failed: its members wait until a fresh segment says durably that it is void
 //   failing    no fresh segment could be written: commits are refused, a timer tries again
 //
-// Files: core.cc (commits, start, close), writer.cc (groups), upkeep.cc (preparing, moving, removing),
-// reading.cc (messages from disk).
-// Threads: everything is the owner's shard's but where a function says otherwise.
+// Files: core.cc (commits, start, close), writer.cc (groups), upkeep.cc (preparing, moving,
+// removing), reading.cc (messages from disk). Threads: everything is the owner's shard's but where
+// a function says otherwise.
 
 #pragma once
 
@@ -102,12 +102,17 @@ private:
         std::deque<std::string> own;
         std::deque<RecordHeaderOctets> headers;
         std::vector<Pending*> members;
-        std::size_t ended_items = 0;        // of unended_, told by this group
-        std::optional<uint64_t> oldest;     // told by this group
+        std::size_t ended_items = 0;     // of unended_, told by this group
+        std::optional<uint64_t> oldest;  // told by this group
         void clear();
     };
 
-    enum class Room : uint8_t { Here, NextGroup, WhenPrepared, None };
+    enum class Room : uint8_t {
+        Here,
+        NextGroup,
+        WhenPrepared,
+        None
+    };
 
     // core.cc: commits
     Task<SpoolResult<std::shared_ptr<StoredMessage>>> take_in(Incoming& incoming);
@@ -170,7 +175,8 @@ private:
         std::shared_ptr<StoredMessage> message;
         std::string items;  // the message's own items as they stand in the record
     };
-    Task<SpoolResult<ReadBack>> read_record(std::string path, Place place, MessageId id, bool large);
+    Task<SpoolResult<ReadBack>> read_record(std::string path, Place place, MessageId id,
+                                            bool large);
     Task<SpoolResult<ReadBack>> read_place(MessageId id);
     Task<SpoolError> set_aside(MessageId id, Place place, SpoolError why);
 
@@ -184,8 +190,8 @@ private:
     std::deque<Pending*> waiting_;
     std::deque<Pending*> moves_;
     std::deque<RecipientChange> lazy_;
-    std::vector<Pending*> voided_;      // of failed groups, until the void is durable
-    std::vector<EndedItem> unended_;    // to tell in the next fresh segment
+    std::vector<Pending*> voided_;    // of failed groups, until the void is durable
+    std::vector<EndedItem> unended_;  // to tell in the next fresh segment
     std::vector<std::string> removals_;
     Group group_;
 

@@ -90,7 +90,8 @@ Task<SpoolStatus> Draft::spill() {
 
 // Writes whole blocks from memory, and what is left too when `last`.
 Task<SpoolStatus> Draft::write_blocks(bool last) {
-    std::size_t octets = last ? memory_.size() : memory_.size() / kLargeBlockOctets * kLargeBlockOctets;
+    std::size_t octets =
+        last ? memory_.size() : memory_.size() / kLargeBlockOctets * kLargeBlockOctets;
     std::string_view rest(memory_.data(), octets);
     for (std::string_view left = rest; !left.empty();) {
         std::string_view block = left.substr(0, kLargeBlockOctets);
@@ -130,7 +131,8 @@ Task<SpoolStatus> Draft::sync_large() {
     if (!written) co_return written;
     auto synced = co_await file_->sync();
     if (synced) {
-        synced = co_await core_->world().disk.sync_directory(large_path(core_->options().directory));
+        synced =
+            co_await core_->world().disk.sync_directory(large_path(core_->options().directory));
     }
     if (!synced) co_return std::unexpected(from_disk(synced.error()));
     co_return SpoolStatus{};

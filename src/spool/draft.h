@@ -1,8 +1,8 @@
 // spool/draft.h: the content of one message while it is being received.
 //
 // Octets that promise nothing: until commit() has answered, a draft may vanish at any moment. Up to
-// kInlineMessageOctetsMax stay in memory and go into the log with the envelope; what is longer flows
-// into a file large/ID, in blocks whose CRCs the log will hold.
+// kInlineMessageOctetsMax stay in memory and go into the log with the envelope; what is longer
+// flows into a file large/ID, in blocks whose CRCs the log will hold.
 //
 // Promise
 //   1. Memory: at most kDraftMemoryOctetsMax (256 KiB), whatever the message's size.
@@ -46,7 +46,8 @@ public:
     // Adds octets to the end. `octets` must outlive the task. Waits only when a block goes to disk.
     Task<SpoolStatus> append(std::string_view octets);
 
-    // As append() when it fits into memory without waiting; false = nothing was done, call append().
+    // As append() when it fits into memory without waiting; false = nothing was done, call
+    // append().
     bool append_at_once(std::string_view octets);
 
 private:
@@ -66,7 +67,7 @@ private:
     uint64_t size_ = 0;
     bool has_8bit_ = false;
     std::string memory_;  // all of a small message; of a large one what is not yet in the file
-    uint64_t written_octets_ = 0;  // in the file
+    uint64_t written_octets_ = 0;     // in the file
     uint64_t checked_at_octets_ = 0;  // written_octets_ when free space was last asked for
     std::unique_ptr<world::File> file_;
     std::shared_ptr<LargeContent> large_;

@@ -12,20 +12,47 @@ namespace {
 // The numbers of docs/spool-format.md.
 namespace message {
 enum Tag : uint16_t {
-    Id = 1, Received = 2, Body = 3, SmtpUtf8 = 4, RequireTls = 5, Priority = 6, HoldUntil = 7,
-    DeliverBy = 8, DeliverByReturn = 9, DsnRet = 10, DsnEnvid = 11, ClientAddress = 12,
-    ClientPort = 13, ClientHelo = 14, Protocol = 15, Tls = 16, Account = 17, Variant = 18,
-    HeaderOctets = 19, Has8bit = 20, ContentOctets = 21,
+    Id = 1,
+    Received = 2,
+    Body = 3,
+    SmtpUtf8 = 4,
+    RequireTls = 5,
+    Priority = 6,
+    HoldUntil = 7,
+    DeliverBy = 8,
+    DeliverByReturn = 9,
+    DsnRet = 10,
+    DsnEnvid = 11,
+    ClientAddress = 12,
+    ClientPort = 13,
+    ClientHelo = 14,
+    Protocol = 15,
+    Tls = 16,
+    Account = 17,
+    Variant = 18,
+    HeaderOctets = 19,
+    Has8bit = 20,
+    ContentOctets = 21,
 };
-}
+}  // namespace message
 namespace variant {
-enum Tag : uint16_t { ReverseLocalPart = 1, ReverseDomain = 2, Prefix = 3, Recipient = 4 };
-}
+enum Tag : uint16_t {
+    ReverseLocalPart = 1,
+    ReverseDomain = 2,
+    Prefix = 3,
+    Recipient = 4
+};
+}  // namespace variant
 namespace recipient {
 enum Tag : uint16_t {
-    LocalPart = 1, Domain = 2, OriginalLocalPart = 3, OriginalDomain = 4, Notify = 5, Orcpt = 6,
+    LocalPart = 1,
+    Domain = 2,
+    OriginalLocalPart = 3,
+    OriginalDomain = 4,
+    Notify = 5,
+    Orcpt = 6,
 };
-}
+}  // namespace recipient
 
 uint8_t notify_bits(const DsnNotify& notify) {
     return static_cast<uint8_t>((notify.never ? 1 : 0) | (notify.success ? 2 : 0) |
@@ -74,18 +101,29 @@ bool decode_recipient(std::string_view octets, Recipient& out) {
     FieldReader reader(octets);
     while (auto field = reader.next()) {
         switch (field->tag) {
-            case recipient::LocalPart: out.mailbox.local_part = field->value; break;
-            case recipient::Domain: out.mailbox.domain = field->value; break;
-            case recipient::OriginalLocalPart: made(out.original).local_part = field->value; break;
-            case recipient::OriginalDomain: made(out.original).domain = field->value; break;
+            case recipient::LocalPart:
+                out.mailbox.local_part = field->value;
+                break;
+            case recipient::Domain:
+                out.mailbox.domain = field->value;
+                break;
+            case recipient::OriginalLocalPart:
+                made(out.original).local_part = field->value;
+                break;
+            case recipient::OriginalDomain:
+                made(out.original).domain = field->value;
+                break;
             case recipient::Notify: {
                 auto bits = field->number<uint8_t>();
-                out.notify = DsnNotify{(bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0,
-                                       (bits & 8) != 0};
+                out.notify =
+                    DsnNotify{(bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0, (bits & 8) != 0};
                 break;
             }
-            case recipient::Orcpt: out.orcpt = field->value; break;
-            default: break;
+            case recipient::Orcpt:
+                out.orcpt = field->value;
+                break;
+            default:
+                break;
         }
     }
     return !reader.broken();
@@ -98,14 +136,19 @@ bool decode_variant(std::string_view octets, Variant& out, std::size_t& recipien
             case variant::ReverseLocalPart:
                 made(out.reverse_path.mailbox).local_part = field->value;
                 break;
-            case variant::ReverseDomain: made(out.reverse_path.mailbox).domain = field->value; break;
-            case variant::Prefix: out.prefix = field->value; break;
+            case variant::ReverseDomain:
+                made(out.reverse_path.mailbox).domain = field->value;
+                break;
+            case variant::Prefix:
+                out.prefix = field->value;
+                break;
             case variant::Recipient:
                 if (recipients_left == 0) return false;
                 --recipients_left;
                 if (!decode_recipient(field->value, out.recipients.emplace_back())) return false;
                 break;
-            default: break;
+            default:
+                break;
         }
     }
     return !reader.broken();
@@ -113,13 +156,26 @@ bool decode_variant(std::string_view octets, Variant& out, std::size_t& recipien
 
 bool decode_client(const Field& field, ClientFacts& out) {
     switch (field.tag) {
-        case message::ClientAddress: out.address = field.value; return true;
-        case message::ClientPort: out.port = field.number<uint16_t>(); return true;
-        case message::ClientHelo: out.helo = field.value; return true;
-        case message::Protocol: out.protocol = field.value; return true;
-        case message::Tls: out.tls = field.value; return true;
-        case message::Account: out.account = field.value; return true;
-        default: return false;
+        case message::ClientAddress:
+            out.address = field.value;
+            return true;
+        case message::ClientPort:
+            out.port = field.number<uint16_t>();
+            return true;
+        case message::ClientHelo:
+            out.helo = field.value;
+            return true;
+        case message::Protocol:
+            out.protocol = field.value;
+            return true;
+        case message::Tls:
+            out.tls = field.value;
+            return true;
+        case message::Account:
+            out.account = field.value;
+            return true;
+        default:
+            return false;
     }
 }
 
@@ -130,19 +186,32 @@ bool decode_extension(const Field& field, Envelope& out) {
             out.body = field.number<uint8_t>() <= 2 ? BodyType{field.number<uint8_t>()}
                                                     : BodyType::BinaryMime;
             return true;
-        case message::SmtpUtf8: out.smtputf8 = field.number<uint8_t>() != 0; return true;
-        case message::RequireTls: out.requiretls = field.number<uint8_t>() != 0; return true;
-        case message::Priority: out.priority = field.number<int8_t>(); return true;
-        case message::HoldUntil: out.hold_until = Wall{field.number<int64_t>()}; return true;
-        case message::DeliverBy: out.deliver_by = Wall{field.number<int64_t>()}; return true;
+        case message::SmtpUtf8:
+            out.smtputf8 = field.number<uint8_t>() != 0;
+            return true;
+        case message::RequireTls:
+            out.requiretls = field.number<uint8_t>() != 0;
+            return true;
+        case message::Priority:
+            out.priority = field.number<int8_t>();
+            return true;
+        case message::HoldUntil:
+            out.hold_until = Wall{field.number<int64_t>()};
+            return true;
+        case message::DeliverBy:
+            out.deliver_by = Wall{field.number<int64_t>()};
+            return true;
         case message::DeliverByReturn:
             out.deliver_by_return = field.number<uint8_t>() != 0;
             return true;
         case message::DsnRet:
             out.dsn_return = field.number<uint8_t>() == 1 ? DsnReturn::Full : DsnReturn::Headers;
             return true;
-        case message::DsnEnvid: out.dsn_envid = field.value; return true;
-        default: return false;
+        case message::DsnEnvid:
+            out.dsn_envid = field.value;
+            return true;
+        default:
+            return false;
     }
 }
 
@@ -183,8 +252,12 @@ std::optional<MessageFields> decode_message(std::string_view fields) {
         if (decode_client(*field, out.envelope.client)) continue;
         if (decode_extension(*field, out.envelope)) continue;
         switch (field->tag) {
-            case message::Id: out.envelope.id = {field->number<uint64_t>()}; break;
-            case message::Received: out.envelope.received = {field->number<int64_t>()}; break;
+            case message::Id:
+                out.envelope.id = {field->number<uint64_t>()};
+                break;
+            case message::Received:
+                out.envelope.received = {field->number<int64_t>()};
+                break;
             case message::Variant:
                 // Each has at least one recipient, so their number is bounded as well.
                 if (out.envelope.variants.size() > kRecipientsAfterExpansionMax) return {};
@@ -193,10 +266,17 @@ std::optional<MessageFields> decode_message(std::string_view fields) {
                     return {};
                 }
                 break;
-            case message::HeaderOctets: out.header_octets = field->number<uint32_t>(); break;
-            case message::Has8bit: out.has_8bit = field->number<uint8_t>() != 0; break;
-            case message::ContentOctets: out.content_octets = field->number<uint64_t>(); break;
-            default: break;
+            case message::HeaderOctets:
+                out.header_octets = field->number<uint32_t>();
+                break;
+            case message::Has8bit:
+                out.has_8bit = field->number<uint8_t>() != 0;
+                break;
+            case message::ContentOctets:
+                out.content_octets = field->number<uint64_t>();
+                break;
+            default:
+                break;
         }
     }
     bool whole = !reader.broken() && out.envelope.id.value != 0;

@@ -1,12 +1,11 @@
 // spool/envelope_codec.h: an envelope and the facts about its content as tagged fields.
 //
-// What comes later fits without a new format: unknown tags are skipped, missing ones have their zero
-// value (docs/spool-format.md, "Message").
+// What comes later fits without a new format: unknown tags are skipped, missing ones have their
+// zero value (docs/spool-format.md, "Message").
 //
 // Failure: decoding answers empty when the octets are not a message that we could have written:
-// broken fields, no id, no recipient, too many recipients. Memory is bounded by the input's size and
-// kRecipientsAfterExpansionMax.
-// Pure. Threads: values.
+// broken fields, no id, no recipient, too many recipients. Memory is bounded by the input's size
+// and kRecipientsAfterExpansionMax. Pure. Threads: values.
 
 #pragma once
 

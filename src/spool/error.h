@@ -38,10 +38,10 @@ using SpoolStatus = Status<SpoolError>;
 inline SpoolError from_disk(const world::DiskError& error) {
     using Disk = world::DiskError::Kind;
     using Kind = SpoolError::Kind;
-    Kind kind = error.kind == Disk::Full        ? Kind::Full
-                : error.kind == Disk::Locked    ? Kind::Locked
-                : error.kind == Disk::NotFound  ? Kind::NotFound
-                                                : Kind::DiskFailing;
+    Kind kind = error.kind == Disk::Full       ? Kind::Full
+                : error.kind == Disk::Locked   ? Kind::Locked
+                : error.kind == Disk::NotFound ? Kind::NotFound
+                                               : Kind::DiskFailing;
     return {kind, error.message};
 }
 

@@ -40,7 +40,11 @@ public:
         uint8_t unfinished_attempts = 0;
         uint32_t recipients = 0;
     };
-    enum class Effect : uint8_t { None, Changed, Finished };
+    enum class Effect : uint8_t {
+        None,
+        Changed,
+        Finished
+    };
 
     std::size_t size() const { return entries_.size(); }
     std::optional<Known> find(MessageId id) const;

@@ -9,19 +9,37 @@ namespace {
 
 // The numbers of docs/spool-format.md.
 namespace large {
-enum Tag : uint16_t { Size = 1, BlockOctets = 2, BlockCrcs = 3 };
-}
+enum Tag : uint16_t {
+    Size = 1,
+    BlockOctets = 2,
+    BlockCrcs = 3
+};
+}  // namespace large
 namespace change {
 enum Tag : uint16_t {
-    Id = 1, Recipient = 2, State = 3, Status = 4, Reason = 5, Attempts = 6, NextAttempt = 7, At = 8,
+    Id = 1,
+    Recipient = 2,
+    State = 3,
+    Status = 4,
+    Reason = 5,
+    Attempts = 6,
+    NextAttempt = 7,
+    At = 8,
 };
-}
+}  // namespace change
 namespace attempt {
-enum Tag : uint16_t { Id = 1, Count = 2 };
-}
+enum Tag : uint16_t {
+    Id = 1,
+    Count = 2
+};
+}  // namespace attempt
 namespace ended {
-enum Tag : uint16_t { Generation = 1, End = 2, Gaps = 3 };
-}
+enum Tag : uint16_t {
+    Generation = 1,
+    End = 2,
+    Gaps = 3
+};
+}  // namespace ended
 
 constexpr std::size_t kStatusOctets = 5;
 constexpr uint8_t kStateMax = static_cast<uint8_t>(RecipientState::SetAside);
@@ -55,20 +73,35 @@ std::optional<RecipientChange> parse_change(std::string_view octets) {
     uint8_t state = 0;
     bool whole = each_field(octets, [&](const Field& field) {
         switch (field.tag) {
-            case change::Id: out.id = {field.number<uint64_t>()}; break;
-            case change::Recipient: out.recipient = field.number<uint32_t>(); break;
-            case change::State: state = field.number<uint8_t>(); break;
+            case change::Id:
+                out.id = {field.number<uint64_t>()};
+                break;
+            case change::Recipient:
+                out.recipient = field.number<uint32_t>();
+                break;
+            case change::State:
+                state = field.number<uint8_t>();
+                break;
             case change::Status:
                 if (field.value.size() < kStatusOctets) break;
                 out.status.klass = take_at<uint8_t>(field.value.data());
                 out.status.subject = take_at<uint16_t>(field.value.data() + 1);
                 out.status.detail = take_at<uint16_t>(field.value.data() + 3);
                 break;
-            case change::Reason: out.reason = field.value.substr(0, kReasonOctetsMax); break;
-            case change::Attempts: out.attempts = field.number<uint32_t>(); break;
-            case change::NextAttempt: out.next_attempt = {field.number<int64_t>()}; break;
-            case change::At: out.at = {field.number<int64_t>()}; break;
-            default: break;
+            case change::Reason:
+                out.reason = field.value.substr(0, kReasonOctetsMax);
+                break;
+            case change::Attempts:
+                out.attempts = field.number<uint32_t>();
+                break;
+            case change::NextAttempt:
+                out.next_attempt = {field.number<int64_t>()};
+                break;
+            case change::At:
+                out.at = {field.number<int64_t>()};
+                break;
+            default:
+                break;
         }
     });
     if (!whole || state > kStateMax) return {};
@@ -131,9 +164,12 @@ bool parse_item(const Field& item, Payload& out) {
             message.large = parse_large(item.value);
             return message.large && message.large->size == message.fields.content_octets;
         }
-        case ItemType::Change: return keep(out.changes, parse_change(item.value));
-        case ItemType::Attempt: return keep(out.attempts, parse_attempt(item.value));
-        case ItemType::Ended: return keep(out.ended, parse_ended(item.value));
+        case ItemType::Change:
+            return keep(out.changes, parse_change(item.value));
+        case ItemType::Attempt:
+            return keep(out.attempts, parse_attempt(item.value));
+        case ItemType::Ended:
+            return keep(out.ended, parse_ended(item.value));
         case ItemType::Oldest:
             if (item.value.size() != sizeof(uint64_t)) return false;
             out.oldest = item.number<uint64_t>();

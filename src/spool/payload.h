@@ -21,7 +21,13 @@
 namespace postrider::spool {
 
 enum class ItemType : uint16_t {
-    Message = 1, Content = 2, Large = 3, Change = 4, Attempt = 5, Ended = 6, Oldest = 7,
+    Message = 1,
+    Content = 2,
+    Large = 3,
+    Change = 4,
+    Attempt = 5,
+    Ended = 6,
+    Oldest = 7,
 };
 
 // A message's content in a file of its own.

@@ -142,8 +142,14 @@ Task<SpoolError> Core::set_aside(MessageId id, Place place, SpoolError why) {
     auto standings = index_.standings(id);
     for (uint32_t i = 0; i < standings.size(); ++i) {
         if (is_final(standings[i].state)) continue;
-        pending.changes.push_back({id, i, RecipientState::SetAside, {5, 3, 0}, why.message,
-                                   standings[i].attempts, Wall{}, world_.clock.wall()});
+        pending.changes.push_back({id,
+                                   i,
+                                   RecipientState::SetAside,
+                                   {5, 3, 0},
+                                   why.message,
+                                   standings[i].attempts,
+                                   Wall{},
+                                   world_.clock.wall()});
         put_change(pending.changes.back(), pending.own);
     }
     pending.view_own();

@@ -1,8 +1,9 @@
 // spool/record.h: the fixed parts of a segment: its header and the header of each record.
 //
 // The numbers stand in docs/spool-format.md and never change their meaning. Whether a record counts
-// is decided here: magic, generation, salt and both CRCs must hold. The generation tells it from what
-// an earlier use of the segment left behind, the salt from octets that a client put into a message.
+// is decided here: magic, generation, salt and both CRCs must hold. The generation tells it from
+// what an earlier use of the segment left behind, the salt from octets that a client put into a
+// message.
 //
 // Pure. Threads: values.
 
@@ -60,7 +61,13 @@ std::string encode(const SegmentHeader& header);
 // Empty when it does not hold. A newer version's header is given with its version alone.
 std::optional<SegmentHeader> decode_segment_header(std::string_view octets);
 
-enum class RecordType : uint8_t { Commit = 1, Moved = 2, Ended = 3, Mark = 4, Closed = 5 };
+enum class RecordType : uint8_t {
+    Commit = 1,
+    Moved = 2,
+    Ended = 3,
+    Mark = 4,
+    Closed = 5
+};
 
 struct RecordHeader {
     uint8_t type = 0;  // RecordType, or one that we do not know yet

@@ -47,10 +47,10 @@ Task<SpoolStatus> read_header(world::File& file, SegmentFile& segment) {
     std::optional<SegmentHeader> header;
     if (got && *got == octets.size()) header = decode_segment_header(octets);
     if (header && header->version > kFormatVersion) {
-        co_return std::unexpected(SpoolError{
-            SpoolError::Kind::NewerVersion,
-            fmt::format("{} has format version {}, this program knows versions up to {}",
-                        segment.path, header->version, kFormatVersion)});
+        co_return std::unexpected(
+            SpoolError{SpoolError::Kind::NewerVersion,
+                       fmt::format("{} has format version {}, this program knows versions up to {}",
+                                   segment.path, header->version, kFormatVersion)});
     }
     if (header) {
         segment.header_held = segment.known = true;
@@ -70,6 +70,7 @@ Task<SpoolStatus> read_header(world::File& file, SegmentFile& segment) {
 Task<void> read_ended(world::File& file, const SegmentFile& segment, SpoolImage& image) {
     std::function<void(const ScannedRecord&)> handle = [&](const ScannedRecord& record) {
         if (record.offset != kSegmentHeaderOctets) return;
+        if (record.payload.oldest) image.oldest = std::max(image.oldest, *record.payload.oldest);
         for (const EndedItem& item : record.payload.ended) {
             EndedItem& known = image.ended[item.generation];
             known.generation = item.generation;
@@ -114,14 +115,11 @@ private:
         if (image_.index.find(envelope.id)) {
             image_.index.move(envelope.id, place);
         } else {
-            image_.index.add(envelope.id, place,
-                             static_cast<uint32_t>(envelope.recipient_count()),
+            image_.index.add(envelope.id, place, static_cast<uint32_t>(envelope.recipient_count()),
                              item.large.has_value());
         }
     }
-    void see(MessageId id) {
-        image_.report.highest_id = std::max(image_.report.highest_id, id);
-    }
+    void see(MessageId id) { image_.report.highest_id = std::max(image_.report.highest_id, id); }
 
     SpoolImage& image_;
 };
@@ -236,7 +234,8 @@ void sort_out(std::vector<SegmentFile> segments, SpoolImage& image) {
             }
         }
         if (counts && segment.scan.records > 0) {
-            if (!known || !segment.damage.empty()) image.to_tell.push_back(ended_item(segment, known));
+            if (!known || !segment.damage.empty())
+                image.to_tell.push_back(ended_item(segment, known));
             report.records += segment.scan.records;
             image.in_use.push_back(std::move(segment));
         } else {
@@ -318,16 +317,48 @@ void sum_up(SpoolImage& image) {
         last.last_type == static_cast<uint8_t>(RecordType::Closed) && report.torn_octets == 0;
 }
 
+// What was read behind the last known sync may lie in the system's memory alone: the process was
+// killed, not the machine, or a sync failed and the system took the octets for written. The next
+// record will promise that they are durable, so the same octets are written once more and synced.
+Task<SpoolStatus> make_tail_durable(world::World& world, const SegmentFile& segment) {
+    auto file = co_await world.disk.open(segment.path, world::OpenMode::ReadWrite);
+    if (!file) co_return std::unexpected(from_disk(file.error()));
+    uint64_t from = std::max(segment.scan.synced_floor, kSegmentHeaderOctets);
+    std::string block;
+    for (; from < segment.scan.end; from += block.size()) {
+        block.assign(std::min<uint64_t>(kCopyOctets, segment.scan.end - from), '\0');
+        auto got = co_await (*file)->read_at(from, block);
+        if (!got) break;  // told as damage; there is nothing to write again
+        std::string_view piece = block;
+        auto written = co_await (*file)->write_at(from, std::span(&piece, 1));
+        if (!written) co_return std::unexpected(from_disk(written.error()));
+    }
+    auto synced = co_await (*file)->sync();
+    if (!synced) co_return std::unexpected(from_disk(synced.error()));
+    co_return SpoolStatus{};
+}
+
 }  // namespace
 
 Task<SpoolResult<SpoolImage>> read_spool(world::World& world, const std::string& directory) {
     SpoolImage image;
     auto segments = co_await list_segments(world, directory, image);
     if (!segments) co_return std::unexpected(segments.error());
-    for (SegmentFile& segment : *segments) {
-        if (!segment.known) continue;
-        auto scanned = co_await scan_and_replay(world, segment, image);
-        if (!scanned) co_return std::unexpected(scanned.error());
+    // Segments below the oldest that counts must not be read at all: what says where they ended may
+    // be gone already, and a void change in them would be taken for a true one. Which is the oldest
+    // is known for certain when all is read; it only rises, so this ends.
+    for (bool again = true; again;) {
+        uint64_t from = image.oldest;
+        image.index = Index();
+        for (SegmentFile& segment : *segments) {
+            if (!segment.known || segment.stamp.generation < from) continue;
+            auto scanned = co_await scan_and_replay(world, segment, image);
+            if (!scanned) co_return std::unexpected(scanned.error());
+        }
+        again = std::any_of(segments->begin(), segments->end(), [&](const SegmentFile& segment) {
+            return segment.known && segment.stamp.generation >= from &&
+                   segment.stamp.generation < image.oldest;
+        });
     }
     sort_out(std::move(*segments), image);
     tell_missing(image);
@@ -370,23 +401,23 @@ Task<SpoolResult<std::string>> keep_damaged(world::World& world, std::string dir
 
 Task<SpoolStatus> settle(world::World& world, const std::string& directory, SpoolImage& image) {
     for (Damage& damage : image.report.damage) {
-        std::string name = fmt::format(
-            "{}-{}", damage.path.substr(damage.path.rfind('/') + 1), damage.offset);
+        std::string name =
+            fmt::format("{}-{}", damage.path.substr(damage.path.rfind('/') + 1), damage.offset);
         auto kept = co_await keep_damaged(world, directory, std::move(name), damage.path,
                                           damage.offset, damage.octets, damage.reason);
         if (kept) damage.kept_as = *kept;  // without space for a copy it is told all the same
     }
-    // What was read may still lie in the system's memory alone (the process was killed, not the
-    // machine); the next record will promise that it is durable.
     for (const EndedItem& item : image.to_tell) {
         for (const SegmentFile& segment : image.in_use) {
             if (segment.stamp.generation != item.generation) continue;
-            auto file = co_await world.disk.open(segment.path, world::OpenMode::ReadWrite);
-            if (!file) co_return std::unexpected(from_disk(file.error()));
-            auto synced = co_await (*file)->sync();
-            if (!synced) co_return std::unexpected(from_disk(synced.error()));
+            auto durable = co_await make_tail_durable(world, segment);
+            if (!durable) co_return durable;
         }
     }
+    // A segment that was being made when the process was killed is seen, but its name may not be
+    // durable yet; it will be used again.
+    auto names = co_await world.disk.sync_directory(segments_path(directory));
+    if (!names) co_return std::unexpected(from_disk(names.error()));
     bool keep = !image.report.damage.empty();
     for (const std::string& name : image.report.large_unreferenced) {
         std::string path = large_path(directory) + "/" + name;

@@ -30,7 +30,7 @@ struct SegmentFile {
     std::string path;
     uint64_t size = 0;
     bool header_held = false;
-    bool known = false;  // stamp is known, from the header or the first record
+    bool known = false;             // stamp is known, from the header or the first record
     bool unreadable_whole = false;  // neither holds, and it is not empty
     Stamp stamp;
     SegmentScan scan;
@@ -42,7 +42,7 @@ struct SpoolImage {
     std::vector<SegmentFile> free;    // may be used again at once
     Index index;
     std::map<uint64_t, EndedItem> ended;  // by generation, as the log tells it
-    std::vector<EndedItem> to_tell;   // for the first record of the next segment
+    std::vector<EndedItem> to_tell;       // for the first record of the next segment
     uint64_t generation_max = 0;
     uint32_t number_max = 0;
     uint64_t oldest = 0;
@@ -52,8 +52,8 @@ struct SpoolImage {
 // REQUIRES: `world` and `directory` outlive the task.
 Task<SpoolResult<SpoolImage>> read_spool(world::World& world, const std::string& directory);
 
-// Keeps the damaged stretches in damaged/, and removes large files that nothing needs (or keeps them
-// too, when there was damage). Fills in Damage::kept_as.
+// Keeps the damaged stretches in damaged/, and removes large files that nothing needs (or keeps
+// them too, when there was damage). Fills in Damage::kept_as.
 Task<SpoolStatus> settle(world::World& world, const std::string& directory, SpoolImage& image);
 
 // Copies [offset, offset + octets) of `path` to damaged/name.bytes with a text beside it; answers

@@ -2,8 +2,8 @@
 //
 // The problem: after a crash the end of the log may be torn anywhere and in any order, and in the
 // midst of it an octet may have changed. Each valid record is handed over in order; each stretch
-// that holds none is listed, so that the caller can tell a torn tail from damage (it knows where the
-// segment ended; docs/spool-format.md, "Reading it back").
+// that holds none is listed, so that the caller can tell a torn tail from damage (it knows where
+// the segment ended; docs/spool-format.md, "Reading it back").
 //
 // Invariant: memory is bounded by one record of the greatest size and a block, whatever is read.
 // Failure: stretches that the disk cannot read are listed as unreadable; nothing stops the scan.
@@ -34,7 +34,7 @@ struct ScannedRecord {
 struct SegmentScan {
     uint32_t end = kSegmentHeaderOctets;  // after the last valid record
     uint32_t synced_floor = 0;            // the greatest synced_to of all records
-    uint32_t torn_after = 0;  // octets of a record after `end` whose header alone holds
+    uint32_t torn_after = 0;              // octets of a record after `end` whose header alone holds
     uint8_t last_type = 0;
     uint64_t records = 0;
     std::vector<Gap> gaps;        // before `end`, in order

@@ -116,11 +116,11 @@ Task<SpoolStatus> Segments::make_file(Segment& segment) {
     auto space = co_await world_.disk.space(options_.directory);
     if (!space) co_return std::unexpected(from_disk(space.error()));
     if (space->free_octets < options_.min_free_octets + segment.octets) {
-        co_return std::unexpected(SpoolError{
-            SpoolError::Kind::Full,
-            fmt::format("{} has {} octets free; {} are kept free and a segment needs {}",
-                        options_.directory, space->free_octets, options_.min_free_octets,
-                        segment.octets)});
+        co_return std::unexpected(
+            SpoolError{SpoolError::Kind::Full,
+                       fmt::format("{} has {} octets free; {} are kept free and a segment needs {}",
+                                   options_.directory, space->free_octets, options_.min_free_octets,
+                                   segment.octets)});
     }
     auto file = co_await world_.disk.open(segment.path, world::OpenMode::CreateNew);
     if (!file) co_return std::unexpected(from_disk(file.error()));

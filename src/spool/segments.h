@@ -1,12 +1,13 @@
 // spool/segments.h: the files of the log: which are filled, which wait, ready to be written.
 //
 // The problem: appending into space that is already written costs half a sync of one that is not,
-// and making such space takes long; so segments are written with zeros ahead of use, used again when
-// nothing in them counts, and prepared in the background. Some are kept back for outcomes, so that a
-// full disk cannot stop what frees it.
+// and making such space takes long; so segments are written with zeros ahead of use, used again
+// when nothing in them counts, and prepared in the background. Some are kept back for outcomes, so
+// that a full disk cannot stop what frees it.
 //
 // Promise
-//   1. A segment that take() gives is written to its full size, its header and its name are durable.
+//   1. A segment that take() gives is written to its full size, its header and its name are
+//   durable.
 //   2. A segment's header is written anew only after forget_before() was made durable past it.
 //   3. Generations only rise.
 // A segment's life: free -> prepared -> current -> filled or failed -> emptied -> free or removed.
@@ -41,8 +42,8 @@ struct Segment {
     uint32_t durable_end = kSegmentHeaderOctets;  // what the last sync covered
     uint32_t live_messages = 0;
     uint64_t live_octets = 0;
-    bool failed = false;       // nothing more goes in, and the file is not used again
-    bool for_outcomes = false;  // taken from the reserve: no new messages
+    bool failed = false;                // nothing more goes in, and the file is not used again
+    bool for_outcomes = false;          // taken from the reserve: no new messages
     std::unique_ptr<world::File> file;  // prepared and current
 };
 
@@ -79,7 +80,8 @@ public:
     // Takes the oldest ones that hold nothing live out of the log; true if there were any.
     bool pop_emptied();
     bool has_emptied() const { return !emptied_.empty(); }
-    // The oldest generation that counts: what the next Oldest item says. REQUIRES: a current segment.
+    // The oldest generation that counts: what the next Oldest item says. REQUIRES: a current
+    // segment.
     uint64_t oldest() const;
     // An Oldest item of that generation is durable: emptied ones below it are free.
     void forget_before(uint64_t generation);

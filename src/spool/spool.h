@@ -9,7 +9,8 @@
 //      large files and their names. When it answers an error, no part of it will ever be seen
 //      without the rest, and none at all once a later commit has been answered.
 //   2. Each message is found again by the next open(), with every change that was acknowledged.
-//   3. After a failed write or sync nothing more is appended to that segment; what was synced before
+//   3. After a failed write or sync nothing more is appended to that segment; what was synced
+//   before
 //      stays valid and is moved on.
 //   4. Damage is told and its bytes are kept in damaged/; it is never taken for a torn tail.
 //   5. Outcomes can be written when the disk is full: spare segments are kept for them.
@@ -19,9 +20,9 @@
 // Failure: SpoolError, see error.h. Nothing here waits without end: a commit that has not begun to
 // be written is withdrawn at its deadline; what is being written ends with the disk's answer.
 //
-// Threads: commit(), begin(), read(), record_lazily(), note_attempt() and stats() may be called from
-// any shard and answer there. open() makes the calling shard the owner; close() is called there, and
-// is finished before the Spool is destroyed.
+// Threads: commit(), begin(), read(), record_lazily(), note_attempt() and stats() may be called
+// from any shard and answer there. open() makes the calling shard the owner; close() is called
+// there, and is finished before the Spool is destroyed.
 
 #pragma once
 
@@ -49,14 +50,14 @@ struct SpoolOptions {
     std::string directory;  // made if it is not there
 
     // What changes behaviour.
-    uint64_t min_free_octets = 256ull << 20;   // new messages are refused (Full) below this
+    uint64_t min_free_octets = 256ull << 20;    // new messages are refused (Full) below this
     uint64_t waiting_octets_max = 64ull << 20;  // commits waiting for the disk; above it Busy
-    int reserve_segments = 2;                  // kept for outcomes; at least 1
+    int reserve_segments = 2;                   // kept for outcomes; at least 1
 
     // What changes speed and the size on disk.
     uint64_t segment_octets = 32ull << 20;  // at least 64 KiB, at most 1 GiB; for new segments
-    int spare_segments = 1;         // prepared ahead of use, beside the reserve; at least 1
-    int segments_before_moving = 8;  // live messages are moved on only when the log has more
+    int spare_segments = 1;                 // prepared ahead of use, beside the reserve; at least 1
+    int segments_before_moving = 8;         // live messages are moved on only when the log has more
 };
 
 // A new message. `content` is a draft or, for what we compose ourselves, a string.
@@ -76,7 +77,7 @@ struct CommitRequest {
 struct RecoveredMessage {
     MessageId id;
     std::vector<Standing> recipients;  // by recipient number
-    uint8_t unfinished_attempts = 0;  // see Spool::note_attempt
+    uint8_t unfinished_attempts = 0;   // see Spool::note_attempt
 };
 
 // A stretch of a segment that could not be read where readable records were promised.
@@ -90,20 +91,20 @@ struct Damage {
 
 // What recovery found; also the answer of check().
 struct SpoolReport {
-    uint64_t segments = 0;           // files
-    uint64_t segments_in_use = 0;    // with records that count
-    uint64_t generation_first = 0;   // of those in use; 0 = none
+    uint64_t segments = 0;          // files
+    uint64_t segments_in_use = 0;   // with records that count
+    uint64_t generation_first = 0;  // of those in use; 0 = none
     uint64_t generation_last = 0;
     uint64_t records = 0;
     uint64_t live_messages = 0;
     uint64_t waiting_recipients = 0;
-    uint64_t torn_octets = 0;        // cut off at the end: never acknowledged
-    uint64_t large_files = 0;        // referenced
+    uint64_t torn_octets = 0;                     // cut off at the end: never acknowledged
+    uint64_t large_files = 0;                     // referenced
     std::vector<std::string> large_missing;       // ids whose file is not there or too short
     std::vector<std::string> large_unreferenced;  // names of files
     std::vector<Damage> damage;
-    bool clean_stop = false;         // closed in order the last time
-    MessageId highest_id;            // ever seen: the floor of MessageIdSource
+    bool clean_stop = false;  // closed in order the last time
+    MessageId highest_id;     // ever seen: the floor of MessageIdSource
 };
 
 struct Recovered {
@@ -113,10 +114,10 @@ struct Recovered {
 
 struct SpoolStats {
     uint64_t live_messages = 0;
-    uint64_t live_octets = 0;      // of records in the log
-    uint64_t segments = 0;         // files of the log
+    uint64_t live_octets = 0;        // of records in the log
+    uint64_t segments = 0;           // files of the log
     uint64_t segments_prepared = 0;  // written and synced ahead, the reserve included
-    uint64_t groups = 0;           // writes with their sync
+    uint64_t groups = 0;             // writes with their sync
     uint64_t commits = 0;
     uint64_t octets_written = 0;
     uint64_t moved_messages = 0;
@@ -126,7 +127,7 @@ struct SpoolStats {
     uint64_t waiting_octets = 0;
     uint64_t waits_for_segment = 0;  // times a group had to wait for the next segment
     bool failing = false;
-    bool full = false;             // new messages are refused for want of space
+    bool full = false;  // new messages are refused for want of space
 };
 
 class Spool {

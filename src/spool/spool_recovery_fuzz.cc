@@ -1,6 +1,7 @@
-// Any octets as a segment of the log: recovery neither crashes nor reads for ever, and the octets of
-// a valid record are what it gives. The fuzzer's octets lie behind a valid header; records in them
-// get their CRCs corrected by a rule of the first octet, so that the inside is reached as well.
+// Any octets as a segment of the log: recovery neither crashes nor reads for ever, and the octets
+// of a valid record are what it gives. The fuzzer's octets lie behind a valid header; records in
+// them get their CRCs corrected by a rule of the first octet, so that the inside is reached as
+// well.
 
 #include <algorithm>
 #include <cstddef>
@@ -57,8 +58,8 @@ void correct(std::string& octets) {
         header.payload_octets = std::min<uint32_t>(take_at<uint16_t>(octets.data() + at + 8), room);
         header.synced_to = take_at<uint16_t>(octets.data() + at + 32);
         header.stamp = kStamp;
-        header.payload_crc = crc32(
-            std::string_view(octets).substr(at + kRecordHeaderOctets, header.payload_octets));
+        header.payload_crc =
+            crc32(std::string_view(octets).substr(at + kRecordHeaderOctets, header.payload_octets));
         auto encoded = encode(header);
         std::memcpy(octets.data() + at, encoded.data(), encoded.size());
         at += record_octets(header.payload_octets);

@@ -43,9 +43,9 @@ struct LargeContent {
 
 struct StoredMessage {
     Envelope envelope;
-    uint32_t header_octets = 0;     // length of the header block, with its empty line
-    bool has_8bit = false;          // the content has octets above 127
-    uint64_t content_octets = 0;    // without any variant's prefix
+    uint32_t header_octets = 0;        // length of the header block, with its empty line
+    bool has_8bit = false;             // the content has octets above 127
+    uint64_t content_octets = 0;       // without any variant's prefix
     std::vector<Standing> recipients;  // by recipient number
 
     // Exactly one of these two holds the content.

@@ -10,9 +10,9 @@ namespace postrider::spool {
 
 namespace {
 
-constexpr std::size_t kMoveMessagesMax = 16;         // in one step
-constexpr uint64_t kMoveOctetsMax = 1024 * 1024;     // in one step, but at least one message
-constexpr std::size_t kIndexSlice = 8192;            // places looked at without a pause
+constexpr std::size_t kMoveMessagesMax = 16;      // in one step
+constexpr uint64_t kMoveOctetsMax = 1024 * 1024;  // in one step, but at least one message
+constexpr std::size_t kIndexSlice = 8192;         // places looked at without a pause
 
 }  // namespace
 

@@ -333,18 +333,16 @@ void Core::apply(Pending& pending) {
 // that the group is void: then it cannot come back after a restart.
 void Core::fail_group(const world::DiskError& error) {
     Segment& segment = *group_.segment;
-    world_.log.write(Event::SpoolWriteFailed,
-                     {{"path", std::string_view(segment.path)},
-                      {"offset", static_cast<int64_t>(segment.append_at)},
-                      {"reason", std::string_view(error.message)}});
+    world_.log.write(Event::SpoolWriteFailed, {{"path", std::string_view(segment.path)},
+                                               {"offset", static_cast<int64_t>(segment.append_at)},
+                                               {"reason", std::string_view(error.message)}});
     ++stats_.failed_groups;
     ++failures_in_row_;
     segment.failed = true;
     segments_.close_current();
     unended_.push_back({segment.stamp.generation, segment.durable_end, {}});
     for (Pending* pending : group_.members) {
-        pending->result =
-            std::unexpected(SpoolError{SpoolError::Kind::DiskFailing, error.message});
+        pending->result = std::unexpected(SpoolError{SpoolError::Kind::DiskFailing, error.message});
         voided_.push_back(pending);
     }
     if (failing_ || failures_in_row_ >= 2) enter_failing(error.message);
@@ -360,8 +358,8 @@ void Core::enter_failing(std::string reason) {
     settle_voided(false);
     for (std::deque<Pending*>* list : {&waiting_, &moves_}) {
         for (Pending* pending : *list) {
-            complete(*pending, std::unexpected(
-                                   SpoolError{SpoolError::Kind::DiskFailing, failing_reason_}));
+            complete(*pending,
+                     std::unexpected(SpoolError{SpoolError::Kind::DiskFailing, failing_reason_}));
         }
         list->clear();
     }

@@ -3,7 +3,7 @@
 // Everything a room awaits or does outside comes through here, so that the simulator can replace
 // it. What has no door does not exist. A room takes the doors it needs, or the whole World.
 //
-// A Resolver, a Process, Tls and an Http client join with the first room that needs them.
+// Tls and an Http client join with the first room that needs them.
 
 #pragma once
 
@@ -12,7 +12,9 @@
 #include "world/disk.h"
 #include "world/executor.h"
 #include "world/net.h"
+#include "world/process.h"
 #include "world/random.h"
+#include "world/resolver.h"
 #include "world/worker.h"
 
 namespace postrider::world {
@@ -25,6 +27,8 @@ struct World {
     Executor& executor;
     Worker& worker;
     Log& log;
+    Resolver& resolver;
+    Process& process;
 };
 
 }  // namespace postrider::world

@@ -28,6 +28,17 @@ using namespace std::chrono_literals;
 
 using Body = std::move_only_function<Task<void>(World&)>;
 
+// Programs that every world of the suite can run.
+enum class Program : uint8_t {
+    Echo,       // writes what it reads
+    Exit,       // reads nothing; ends with the exit code in its first argument
+    Tell,       // writes its arguments, its folder and its environment (sorted), each on a line
+    Hang,       // reads its input and never ends
+    Deaf,       // never reads its input and never ends
+    Die,        // reads its input and ends by SIGTERM
+    Chatter,    // writes the lines 1 to 100000
+};
+
 class ContractWorld {
 public:
     virtual ~ContractWorld() = default;
@@ -41,6 +52,9 @@ public:
 
     // An existing directory for this test alone, short enough for the path of a Unix socket.
     virtual std::string directory() = 0;
+
+    // The path of a program that the world has for the suite (see Program); asked before run().
+    virtual std::string program(Program which) = 0;
 
     // Where a connection is neither accepted nor refused; asked before run().
     virtual Endpoint silent_endpoint() = 0;

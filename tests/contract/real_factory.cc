@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 
 #include "contract/contract_world.h"
 #include "world/real/fd.h"
@@ -15,12 +16,29 @@ namespace postrider::contract {
 
 namespace {
 
+const char* script(Program which) {
+    switch (which) {
+        case Program::Echo: return "exec cat";
+        case Program::Exit: return "exit $1";
+        // The shell adds PWD and its like: env -i gives what came in, from /proc.
+        case Program::Tell:
+            return "for word; do echo \"$word\"; done; pwd\n"
+                   "tr '\\0' '\\n' < /proc/$$/environ | LC_ALL=C sort";
+        case Program::Hang: return "cat > /dev/null; sleep 3600 & sleep 3600";
+        case Program::Deaf: return "sleep 3600 & sleep 3600";
+        case Program::Die: return "cat > /dev/null; kill -TERM $$";
+        case Program::Chatter: return "exec seq 1 100000";
+    }
+    return "";
+}
+
 class RealContractWorld : public ContractWorld {
 public:
     explicit RealContractWorld(int shards) : real_({.shards = shards, .workers = 3}, log_) {
         std::string pattern = (std::filesystem::temp_directory_path() / "prXXXXXX").string();
         if (!::mkdtemp(pattern.data())) std::abort();
         directory_ = pattern;
+        if (!real_.fork_spawner()) std::abort();
     }
     ~RealContractWorld() override {
         std::error_code ignored;
@@ -35,6 +53,13 @@ public:
 
     IpAddress address() override { return *IpAddress::parse("127.0.0.1"); }
     std::string directory() override { return directory_; }
+
+    std::string program(Program which) override {
+        std::string file = directory_ + "/program" + std::to_string(static_cast<int>(which));
+        std::ofstream(file) << "#!/bin/sh\n" << script(which) << "\n";
+        std::filesystem::permissions(file, std::filesystem::perms::owner_all);
+        return file;
+    }
 
     // A listener that never accepts and whose queue is full: the system drops what comes then.
     Endpoint silent_endpoint() override {

@@ -38,8 +38,7 @@ class FullDisk(unittest.TestCase):
                 pass
 
     def test_gives_452_writes_outcomes_and_serves_again(self):
-        with Server(directory=self.directory, segment="2 MiB", min_free="4 MiB",
-                    queue='local_backoff_first = "1s"\nlocal_backoff_max = "1s"') as server:
+        with Server(directory=self.directory, segment="2 MiB", min_free="4 MiB") as server:
             mail = self.data / "mail"
             mail.write_text("in the way: nothing can be delivered")
             with server.connect() as client:

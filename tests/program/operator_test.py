@@ -35,9 +35,9 @@ class Commands(unittest.TestCase):
         done = server.command("check", "--config", str(server.config), check=False)
         self.assertEqual(done.returncode, 78)
         self.assertIn(f'{server.config}:2:1: ', done.stderr)
-        self.assertIn('did you mean "user"', done.stderr)
+        self.assertIn("did you mean 'user'", done.stderr)
         self.assertIn(f'{server.config}:3:', done.stderr)
-        self.assertIn('did you mean "listener"', done.stderr)
+        self.assertIn("did you mean 'listener'", done.stderr)
         shutil.rmtree(server.directory)
 
     def test_reload_takes_a_new_mailbox_and_refuses_a_broken_file(self):
@@ -84,9 +84,9 @@ class Commands(unittest.TestCase):
 class Stopping(unittest.TestCase):
     def test_sigterm_lets_a_transaction_finish_and_idle_clients_go(self):
         with Server() as server:
-            idle = server.connect()
+            idle = self.enterContext(server.connect())
             idle.say("EHLO idle.example.org")
-            busy = server.connect()
+            busy = self.enterContext(server.connect())
             busy.begin("alice@our.test")
             server.process.send_signal(signal.SIGTERM)
             self.assertTrue(idle.reply().startswith("421 4.3.2"))
@@ -160,7 +160,7 @@ class BadDisks(unittest.TestCase):
             server.start()
             server.wait_for_messages("alice", 2)
             self.assertTrue(list((server.data / "spool/damaged").iterdir()))
-            self.assertRegex(server.events("SpoolOpened")[0], r"damaged=1")
+            self.assertEqual(len(server.events("SpoolDamage")), 1)
 
 
 if __name__ == "__main__":

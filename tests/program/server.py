@@ -61,7 +61,8 @@ segment_octets = "{segment}"
 min_free = "{min_free}"
 
 [queue]
-backoff_first = "1s"
+local_backoff_first = "1s"
+local_backoff_max = "1s"
 {queue}
 
 [delivery]

@@ -26,7 +26,10 @@ struct RealWorld::SignalWatch {
 };
 
 RealWorld::RealWorld(RealOptions options, Log& log)
-    : options_(options), log_(log), executor_(options.shards) {
+    : options_(std::move(options)),
+      log_(log),
+      executor_(options_.shards),
+      resolver_(options_.resolver, executor_, clock_, executor_.loop(0).context()) {
     std::signal(SIGPIPE, SIG_IGN);
     std::signal(SIGXFSZ, SIG_IGN);
 }
@@ -40,7 +43,9 @@ World RealWorld::world() {
             .disk = disk_,
             .executor = executor_,
             .worker = workers_,
-            .log = log_};
+            .log = log_,
+            .resolver = resolver_,
+            .process = process_};
 }
 
 void RealWorld::run() {

@@ -27,7 +27,9 @@
 
 #include "world/real/real_disk.h"
 #include "world/real/real_net.h"
+#include "world/real/real_process.h"
 #include "world/real/real_random.h"
+#include "world/real/real_resolver.h"
 #include "world/real/shards.h"
 #include "world/real/worker_pool.h"
 #include "world/world.h"
@@ -37,6 +39,7 @@ namespace postrider::world::real {
 struct RealOptions {
     int shards = 1;   // event loops; one per core
     int workers = 8;  // threads for disk and heavy work; they wait for syncs, so more than cores
+    ResolverOptions resolver;
 };
 
 class RealWorld {
@@ -61,6 +64,14 @@ public:
 
     Executor& executor() { return executor_; }
 
+    // See RealResolver::prepare.
+    const Status<Error>& prepare_resolver() { return resolver_.prepare(); }
+
+    // Makes the small process that starts programs; without it world::Process answers NotStarted.
+    // REQUIRES: this process has one thread; the user has been switched already.
+    Status<Error> fork_spawner() { return process_.fork_spawner(); }
+    const RealProcess& process() const { return process_; }
+
 private:
     struct SignalWatch;
 
@@ -72,6 +83,8 @@ private:
     RealNet net_;
     WorkerPool workers_{executor_};
     RealDisk disk_{workers_, executor_};
+    RealProcess process_{executor_, clock_};
+    RealResolver resolver_;  // uses shard 0's context
     std::vector<std::unique_ptr<SignalWatch>> signals_;  // they use shard 0's context
     std::vector<std::thread> threads_;
 };

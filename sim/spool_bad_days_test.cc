@@ -1,0 +1,466 @@
+// The spool's bad days, one by one: rot, a newer version, a second process, a full disk, a disk
+// that fails and comes back, deadlines, moving out of old segments, messages that cannot be read.
+
+#include <gtest/gtest.h>
+
+#include <fmt/format.h>
+
+#include "sim/simulation.h"
+#include "spool/record.h"
+#include "spool/spool.h"
+
+namespace postrider::sim {
+namespace {
+
+using namespace std::chrono_literals;
+using spool::CommitRequest;
+using spool::Recovered;
+using spool::Spool;
+using spool::SpoolOptions;
+using Kind = spool::SpoolError::Kind;
+
+struct Machine {
+    Simulation sim{42};
+    Host& host = sim.add_host("mx.example", {*world::IpAddress::parse("192.0.2.1")}, 2);
+    SpoolOptions options;
+
+    Machine() {
+        options.directory = "/spool";
+        options.segment_octets = 128 * 1024;
+        options.min_free_octets = 0;
+        options.segments_before_moving = 4;
+    }
+
+    // Runs `work` in a life of its own, to its end.
+    void run(Host::Main work) {
+        host.boot(std::move(work));
+        ASSERT_TRUE(sim.run_until([&] { return host.main_ended(); }, 1h));
+        host.kill();
+    }
+    // The same, with the spool opened before and closed after.
+    using Work = std::move_only_function<Task<void>(world::World&, Spool&, Recovered&)>;
+    void with_spool(Work work, bool close = true) {
+        run([this, close, work = std::move(work)](world::World& world) mutable {
+            return whole(world, work, close);
+        });
+    }
+    Task<void> whole(world::World& world, Work& work, bool close) {
+        Recovered recovered;
+        auto spool = co_await Spool::open(world, options, recovered);
+        EXPECT_TRUE(spool) << spool.error().message;
+        if (!spool) co_return;
+        co_await work(world, **spool, recovered);
+        if (close) {
+            co_await (*spool)->close();
+        } else {
+            kept.push_back(*std::move(spool));  // as after a crash: nothing is closed
+        }
+    }
+    std::vector<std::unique_ptr<Spool>> kept;
+};
+
+spool::Incoming incoming(uint64_t id, std::size_t octets = 100) {
+    spool::Incoming out;
+    out.envelope.id = {id};
+    out.envelope.variants.resize(1);
+    out.envelope.variants[0].recipients.resize(1);
+    out.envelope.variants[0].recipients[0].mailbox = {"bob", "dest.example"};
+    out.content = std::string(octets, 'x');
+    return out;
+}
+
+CommitRequest message(uint64_t id, std::size_t octets = 100) {
+    CommitRequest out;
+    out.messages.push_back(incoming(id, octets));
+    return out;
+}
+
+CommitRequest outcome(uint64_t id, RecipientState state = RecipientState::Delivered) {
+    CommitRequest out;
+    out.changes.push_back({{id}, 0, state, {2, 0, 0}, "ok", 1, {}, {}});
+    return out;
+}
+
+Task<void> store(Spool& spool, CommitRequest request) {
+    auto done = co_await spool.commit(std::move(request), Deadline::never());
+    EXPECT_TRUE(done) << done.error().message;
+}
+
+TEST(SpoolBadDays, ACleanStopIsToldFromACrash) {
+    Machine machine;
+    machine.with_spool([](world::World&, Spool& spool, Recovered& found) -> Task<void> {
+        EXPECT_TRUE(found.report.clean_stop);
+        co_await store(spool, message(256));
+    });
+    machine.with_spool(
+        [](world::World&, Spool& spool, Recovered& found) -> Task<void> {
+            EXPECT_TRUE(found.report.clean_stop);
+            EXPECT_EQ(found.report.live_messages, 1u);
+            EXPECT_EQ(found.report.highest_id, MessageId{256});
+            co_await store(spool, outcome(256));
+        },
+        false);
+    machine.with_spool([](world::World&, Spool&, Recovered& found) -> Task<void> {
+        EXPECT_FALSE(found.report.clean_stop);
+        EXPECT_EQ(found.report.live_messages, 0u);
+        co_return;
+    });
+}
+
+TEST(SpoolBadDays, ASecondOpenIsRefused) {
+    Machine machine;
+    machine.with_spool([&](world::World& world, Spool&, Recovered&) -> Task<void> {
+        Recovered other;
+        auto second = co_await Spool::open(world, machine.options, other);
+        EXPECT_FALSE(second);
+        if (!second) {
+            EXPECT_EQ(second.error().kind, Kind::Locked);
+            EXPECT_EQ(second.error().message, "/spool is in use by another process");
+        }
+    });
+}
+
+TEST(SpoolBadDays, ANewerVersionIsRefusedWithBothNumbers) {
+    Machine machine;
+    machine.run([&](world::World& world) -> Task<void> {
+        (void)co_await world.disk.make_directories("/spool/segments");
+        auto file =
+            co_await world.disk.open("/spool/segments/00000001.log", world::OpenMode::CreateNew);
+        std::string header = spool::encode(spool::SegmentHeader{7, {1, 2}, 128 * 1024});
+        std::string_view piece = header;
+        (void)co_await (*file)->write_at(0, std::span(&piece, 1));
+        Recovered found;
+        auto opened = co_await Spool::open(world, machine.options, found);
+        EXPECT_FALSE(opened);
+        if (opened) co_return;
+        EXPECT_EQ(opened.error().kind, Kind::NewerVersion);
+        EXPECT_EQ(opened.error().message,
+                  "/spool/segments/00000001.log has format version 7, this program knows versions "
+                  "up to 1");
+    });
+}
+
+TEST(SpoolBadDays, RotBeforeTheEndIsToldAsDamage) {
+    Machine machine;
+    machine.with_spool(
+        [](world::World& world, Spool& spool, Recovered&) -> Task<void> {
+            for (uint64_t id = 256; id < 266; ++id) co_await store(spool, message(id, 1000));
+            co_await world.clock.sleep_for(1s);  // a Mark is written
+        },
+        false);
+    // The second message's record: the first one is 1.2 KiB behind the header page.
+    ASSERT_TRUE(machine.host.disk().rot("/spool/segments/00000001.log", 4096 + 1700, 100, 3));
+    machine.with_spool(
+        [&](world::World& world, Spool&, Recovered& found) -> Task<void> {
+            EXPECT_EQ(found.report.live_messages, 9u);
+            EXPECT_EQ(found.report.damage.size(), 1u);
+            if (found.report.damage.empty()) co_return;
+            auto kept = co_await world.disk.info(found.report.damage[0].kept_as);
+            EXPECT_TRUE(kept);
+            EXPECT_EQ(kept->size, found.report.damage[0].octets);
+        },
+        false);
+    EXPECT_EQ(machine.host.log_count(LogLevel::Error), 1u);
+    machine.with_spool([](world::World&, Spool&, Recovered& found) -> Task<void> {
+        EXPECT_EQ(found.report.live_messages, 9u);
+        EXPECT_EQ(found.report.damage.size(), 0u) << "told once";
+        co_return;
+    });
+}
+
+TEST(SpoolBadDays, ADamagedHeaderDoesNotHideItsRecords) {
+    Machine machine;
+    machine.with_spool([](world::World&, Spool& spool, Recovered&) -> Task<void> {
+        co_await store(spool, message(256));
+    });
+    ASSERT_TRUE(machine.host.disk().rot("/spool/segments/00000001.log", 0, 60, 1));
+    machine.with_spool([](world::World&, Spool&, Recovered& found) -> Task<void> {
+        EXPECT_EQ(found.report.live_messages, 1u);
+        EXPECT_EQ(found.report.damage.size(), 1u);
+        co_return;
+    });
+}
+
+TEST(SpoolBadDays, AMessageThatRottedIsSetAside) {
+    Machine machine;
+    machine.with_spool([&](world::World& world, Spool& spool, Recovered&) -> Task<void> {
+        co_await store(spool, message(256, 20'000));
+        co_await store(spool, message(257, 20'000));
+        EXPECT_TRUE(machine.host.disk().rot("/spool/segments/00000001.log", 14'000, 1000, 1));
+        auto read = co_await spool.read({256});
+        EXPECT_FALSE(read);
+        if (read) co_return;
+        EXPECT_EQ(read.error().kind, Kind::Damaged);
+        EXPECT_TRUE(co_await spool.read({257}));
+        auto again = co_await spool.read({256});
+        EXPECT_FALSE(again);
+        if (again) co_return;
+        EXPECT_EQ(again.error().kind, Kind::NotFound);
+        EXPECT_TRUE(co_await world.disk.info("/spool/damaged/" + MessageId{256}.text() + ".bytes"));
+    });
+}
+
+TEST(SpoolBadDays, ALargeMessageWhoseFileIsGoneIsSetAside) {
+    Machine machine;
+    machine.with_spool([&](world::World& world, Spool& spool, Recovered&) -> Task<void> {
+        co_await store(spool, message(256, 400'000));
+        EXPECT_TRUE(co_await spool.read({256}));
+        (void)co_await world.disk.remove("/spool/large/" + MessageId{256}.text());
+        auto read = co_await spool.read({256});
+        EXPECT_FALSE(read);
+        if (!read) EXPECT_EQ(read.error().kind, Kind::Damaged);
+    });
+}
+
+TEST(SpoolBadDays, ALargeMessagesRotIsSeenByItsReader) {
+    Machine machine;
+    machine.with_spool([&](world::World& world, Spool& spool, Recovered&) -> Task<void> {
+        co_await store(spool, message(256, 400'000));
+        std::string path = "/spool/large/" + MessageId{256}.text();
+        EXPECT_TRUE(machine.host.disk().rot(path, 200'000, 1, 1));
+        auto read = co_await spool.read({256});
+        EXPECT_TRUE(read);
+        if (!read) co_return;
+        auto reader = spool::open_content(**read, world.disk);
+        std::string part(1000, '\0');
+        EXPECT_TRUE(co_await reader->read(0, part));
+        EXPECT_FALSE(co_await reader->read(200'500, part)) << "the block with the wrong octet";
+        EXPECT_TRUE(co_await reader->read(300'000, part));
+    });
+}
+
+TEST(SpoolBadDays, ADraftThatIsGivenUpLeavesNoFile) {
+    Machine machine;
+    machine.with_spool([&](world::World& world, Spool& spool, Recovered&) -> Task<void> {
+        {
+            spool::Draft draft = spool.begin({300});
+            std::string octets(500'000, 'y');
+            EXPECT_TRUE(co_await draft.append(octets));
+            EXPECT_EQ(draft.size(), 500'000u);
+            EXPECT_TRUE(co_await world.disk.info("/spool/large/" + MessageId{300}.text()));
+        }
+        co_await world.clock.sleep_for(1s);
+        EXPECT_FALSE(co_await world.disk.info("/spool/large/" + MessageId{300}.text()));
+    });
+}
+
+TEST(SpoolBadDays, OutcomesAreWrittenWhenTheDiskIsFull) {
+    Machine machine;
+    machine.host.disk_faults().capacity = 1'200'000;
+    machine.with_spool([&](world::World& world, Spool& spool, Recovered&) -> Task<void> {
+        uint64_t id = 256;
+        Kind refused{};
+        for (int i = 0; i < 200; ++i, ++id) {
+            auto done = co_await spool.commit(message(id, 20'000), Deadline::never());
+            if (done) continue;
+            refused = done.error().kind;
+            break;
+        }
+        EXPECT_EQ(refused, Kind::Full);
+        EXPECT_GT(id, 270u);
+        EXPECT_TRUE((co_await spool.stats()).full);
+        for (uint64_t one = 256; one < id; ++one) co_await store(spool, outcome(one));
+        co_await world.clock.sleep_for(1s);
+        // Service has returned by itself.
+        int taken = 0;
+        for (int i = 1; i <= 20; ++i) {
+            if (co_await spool.commit(message(id + static_cast<uint64_t>(i), 20'000),
+                                      Deadline::never())) {
+                ++taken;
+            }
+        }
+        EXPECT_EQ(taken, 20);
+    });
+}
+
+TEST(SpoolBadDays, LargeMessagesAreRefusedBelowTheFreeSpaceThatIsKept) {
+    Machine machine;
+    machine.host.disk_faults().capacity = 30'000'000;
+    machine.options.min_free_octets = 8'000'000;
+    machine.with_spool([&](world::World&, Spool& spool, Recovered&) -> Task<void> {
+        std::string octets(25'000'000, 'y');
+        spool::Draft draft = spool.begin({300});
+        auto done = co_await draft.append(octets);
+        EXPECT_FALSE(done);
+        if (!done) EXPECT_EQ(done.error().kind, Kind::Full);
+        co_await store(spool, message(301));
+    });
+}
+
+TEST(SpoolBadDays, AfterAFailedSyncServiceGoesOnElsewhere) {
+    Machine machine;
+    machine.with_spool(
+        [&](world::World&, Spool& spool, Recovered&) -> Task<void> {
+            co_await store(spool, message(256));
+            machine.host.disk_faults().fail_next_syncs = 1;
+            auto failed = co_await spool.commit(message(257), Deadline::never());
+            EXPECT_FALSE(failed);
+            if (!failed) EXPECT_EQ(failed.error().kind, Kind::DiskFailing);
+            co_await store(spool, message(258));
+            EXPECT_TRUE(co_await spool.read({256}));
+        },
+        false);
+    machine.with_spool([](world::World&, Spool&, Recovered& found) -> Task<void> {
+        EXPECT_EQ(found.messages.size(), 2u);
+        for (const auto& one : found.messages) EXPECT_NE(one.id, MessageId{257});
+        EXPECT_EQ(found.report.damage.size(), 0u);
+        co_return;
+    });
+}
+
+TEST(SpoolBadDays, ADiskThatFailsIsTriedAgainUntilItWorks) {
+    Machine machine;
+    machine.with_spool([&](world::World& world, Spool& spool, Recovered&) -> Task<void> {
+        co_await store(spool, message(256));
+        machine.host.disk_faults().fail_every_sync = true;
+        for (uint64_t id = 257; id < 260; ++id) {
+            auto failed = co_await spool.commit(message(id), Deadline::never());
+            EXPECT_FALSE(failed);
+        }
+        EXPECT_TRUE((co_await spool.stats()).failing);
+        co_await world.clock.sleep_for(10min);
+        machine.host.disk_faults().fail_every_sync = false;
+        co_await world.clock.sleep_for(3min);
+        EXPECT_FALSE((co_await spool.stats()).failing);
+        co_await store(spool, message(300));
+        EXPECT_TRUE(co_await spool.read({256}));
+    });
+    machine.with_spool([](world::World&, Spool&, Recovered& found) -> Task<void> {
+        EXPECT_EQ(found.messages.size(), 2u);
+        co_return;
+    });
+}
+
+TEST(SpoolBadDays, ACommitIsWithdrawnAtItsDeadlineWhileTheDiskHangs) {
+    Machine machine;
+    machine.with_spool([&](world::World& world, Spool& spool, Recovered&) -> Task<void> {
+        machine.host.disk_faults().sync_min = machine.host.disk_faults().sync_max = 10s;
+        world.executor.spawn(store(spool, message(256)));
+        co_await world.clock.sleep_for(100ms);
+        auto late = co_await spool.commit(message(257), Deadline::after(world.clock.now(), 2s));
+        EXPECT_FALSE(late);
+        if (!late) EXPECT_EQ(late.error().kind, Kind::CallerDeadline);
+        machine.host.disk_faults().sync_min = machine.host.disk_faults().sync_max = 1ms;
+        co_await world.clock.sleep_for(30s);
+        EXPECT_TRUE(co_await spool.read({256}));
+        EXPECT_FALSE(co_await spool.read({257}));
+    });
+}
+
+TEST(SpoolBadDays, TooMuchThatWaitsIsRefusedAsBusy) {
+    Machine machine;
+    machine.options.waiting_octets_max = 30'000;
+    machine.with_spool([&](world::World& world, Spool& spool, Recovered&) -> Task<void> {
+        machine.host.disk_faults().sync_min = machine.host.disk_faults().sync_max = 1s;
+        world.executor.spawn(store(spool, message(256, 20'000)));
+        co_await world.clock.sleep_for(10ms);
+        auto busy = co_await spool.commit(message(257, 20'000), Deadline::never());
+        EXPECT_FALSE(busy);
+        if (!busy) EXPECT_EQ(busy.error().kind, Kind::Busy);
+        co_await world.clock.sleep_for(5s);
+    });
+}
+
+TEST(SpoolBadDays, WhatDoesNotFitIntoARecordIsRefused) {
+    Machine machine;
+    machine.with_spool([&](world::World&, Spool& spool, Recovered&) -> Task<void> {
+        auto wide = co_await spool.commit(message(256, 100'000), Deadline::never());
+        EXPECT_FALSE(wide);
+        if (!wide) EXPECT_EQ(wide.error().kind, Kind::TooLarge);
+    });
+}
+
+TEST(SpoolBadDays, AnOldMessageDoesNotKeepTheLogFromBeingUsedAgain) {
+    Machine machine;
+    machine.with_spool([&](world::World&, Spool& spool, Recovered&) -> Task<void> {
+        co_await store(spool, message(256, 5'000));  // stays
+        for (uint64_t id = 257; id < 557; ++id) {
+            co_await store(spool, message(id, 20'000));
+            co_await store(spool, outcome(id));
+        }
+        auto stats = co_await spool.stats();
+        EXPECT_GT(stats.moved_messages, 0u);
+        EXPECT_LT(stats.segments, 14u) << "6 MB went through segments of 128 KiB";
+        EXPECT_TRUE(co_await spool.read({256}));
+    });
+}
+
+TEST(SpoolBadDays, ManyWhoWaitShareOneSync) {
+    Machine machine;
+    machine.with_spool([&](world::World& world, Spool& spool, Recovered&) -> Task<void> {
+        auto before = co_await spool.stats();
+        for (uint64_t id = 256; id < 306; ++id) {
+            world.executor.post_to(static_cast<int>(id % 2), [&world, &spool, id] {
+                world.executor.spawn(store(spool, message(id)));
+            });
+        }
+        co_await world.clock.sleep_for(1s);
+        auto after = co_await spool.stats();
+        EXPECT_EQ(after.commits - before.commits, 50u);
+        EXPECT_LE(after.groups - before.groups, 5u);
+    });
+}
+
+TEST(SpoolBadDays, AttemptsThatNeverEndedAreCounted) {
+    Machine machine;
+    for (int life = 0; life < 3; ++life) {
+        machine.with_spool(
+            [&](world::World& world, Spool& spool, Recovered& found) -> Task<void> {
+                if (life == 0) co_await store(spool, message(256));
+                if (life > 0) {
+                    EXPECT_EQ(found.messages.size(), 1u);
+                    EXPECT_EQ(found.messages[0].unfinished_attempts, life);
+                }
+                auto noted =
+                    co_await spool.note_attempt({256}, Deadline::after(world.clock.now(), 1min));
+                EXPECT_TRUE(noted);
+            },
+            false);
+    }
+}
+
+TEST(SpoolBadDays, CheckTellsWhatIsThereAndChangesNothing) {
+    Machine machine;
+    machine.with_spool([](world::World&, Spool& spool, Recovered&) -> Task<void> {
+        co_await store(spool, message(256));
+        co_await store(spool, message(257, 300'000));
+        co_await store(spool, outcome(256));
+    });
+    machine.run([](world::World& world) -> Task<void> {
+        auto file = co_await world.disk.open("/spool/large/left", world::OpenMode::CreateNew);
+        EXPECT_TRUE(file);
+        auto report = co_await spool::check(world, "/spool");
+        EXPECT_TRUE(report) << report.error().message;
+        if (!report) co_return;
+        EXPECT_EQ(report->live_messages, 1u);
+        EXPECT_EQ(report->waiting_recipients, 1u);
+        EXPECT_EQ(report->large_files, 1u);
+        EXPECT_EQ(report->large_unreferenced, std::vector<std::string>{"left"});
+        EXPECT_TRUE(report->clean_stop);
+        EXPECT_TRUE(co_await world.disk.info("/spool/large/left"));
+        EXPECT_FALSE(co_await spool::check(world, "/elsewhere"));
+    });
+}
+
+TEST(SpoolBadDays, DeferralsAreRememberedWhenThereWasTime) {
+    Machine machine;
+    machine.with_spool(
+        [](world::World& world, Spool& spool, Recovered&) -> Task<void> {
+            co_await store(spool, message(256));
+            spool.record_lazily(
+                {{256}, 0, RecipientState::Waiting, {4, 4, 1}, "no answer", 3, {1234}, {}});
+            co_await world.clock.sleep_for(1s);
+        },
+        false);
+    machine.with_spool([](world::World&, Spool&, Recovered& found) -> Task<void> {
+        EXPECT_EQ(found.messages.size(), 1u);
+        if (found.messages.empty()) co_return;
+        const spool::Standing& standing = found.messages[0].recipients[0];
+        EXPECT_EQ(standing.attempts, 3u);
+        EXPECT_EQ(standing.next_attempt, Wall{1234});
+        EXPECT_EQ(standing.reason, "no answer");
+    });
+}
+
+}  // namespace
+}  // namespace postrider::sim

@@ -1,0 +1,224 @@
+#include "daemon/onward.h"
+
+#include <algorithm>
+#include <map>
+
+#include "route/hosts.h"
+
+namespace postrider::daemon {
+
+namespace {
+
+constexpr auto kLookUpTime = std::chrono::seconds(60);
+constexpr auto kFailureKept = std::chrono::seconds(30);
+constexpr auto kFixedKept = std::chrono::hours(24);
+constexpr std::size_t kWaysMax = 100'000;
+constexpr std::size_t kHopsMax = 10;  // tried in one attempt
+constexpr std::size_t kDialogueOctetsMax = 16 * 1024;
+
+RecipientResult failure_of(const route::HostsAnswer& answer) {
+    return {.verdict = answer.is_permanent() ? RecipientResult::Verdict::Permanent
+                                             : RecipientResult::Verdict::Temporary,
+            .status = answer.code,
+            .reason = answer.reason,
+            .kind = FailureKind::Dns};
+}
+
+Way way_of(const route::HostsAnswer& answer) {
+    Way way{.site = answer.site, .expires = answer.expires};
+    if (answer.status != route::HostsAnswer::Status::Ok) {
+        way.failure = failure_of(answer);
+        return way;
+    }
+    for (const auto& host : answer.hosts) {
+        for (const auto& address : host.addresses) {
+            if (way.hops.size() < kHopsMax) way.hops.push_back({host.name, address});
+        }
+    }
+    return way;
+}
+
+// "unix:/path" or "192.0.2.1:24".
+std::optional<world::Endpoint> lmtp_endpoint(std::string_view text) {
+    if (text.starts_with("unix:")) return world::UnixEndpoint{std::string(text.substr(5))};
+    std::size_t colon = text.rfind(':');
+    if (colon == std::string_view::npos) return std::nullopt;
+    std::string_view host = text.substr(0, colon);
+    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+    auto address = world::IpAddress::parse(host);
+    int port = std::atoi(std::string(text.substr(colon + 1)).c_str());
+    if (!address || port < 1 || port > 65535) return std::nullopt;
+    return world::IpEndpoint{*address, static_cast<uint16_t>(port)};
+}
+
+Way lmtp_way(const LmtpDestination& destination, Monotonic now) {
+    Way way{.site = text(Destination(destination)),
+            .mode = smtp::ClientMode::Lmtp,
+            .expires = now + kFixedKept};
+    if (auto endpoint = lmtp_endpoint(destination.endpoint)) {
+        way.hops.push_back({destination.endpoint, *endpoint});
+    } else {
+        way.failure = RecipientResult{.verdict = RecipientResult::Verdict::Temporary,
+                                      .status = {4, 3, 5},
+                                      .reason = "the LMTP server's address is wrong"};
+    }
+    return way;
+}
+
+}  // namespace
+
+// One connection and the jobs that it carries. Lives on one shard.
+class Onward::Carrier {
+public:
+    Carrier(world::World& world, std::shared_ptr<const Settings> settings,
+            std::shared_ptr<const Way> way)
+        : world_(world), settings_(std::move(settings)), way_(std::move(way)) {}
+
+    Task<WorkDone> carry(const Work& work) {
+        WorkDone done;
+        std::map<const Variant*, std::vector<uint32_t>> variants;
+        for (uint32_t number : work.job.recipients) {
+            variants[&work.message->envelope.variant_of(number)].push_back(number);
+        }
+        for (auto& [variant, recipients] : variants) {
+            co_await carry_variant(*work.message, work.message, std::move(recipients), done);
+        }
+        co_return done;
+    }
+
+    bool may_carry_more(const queue::Job& last) const {
+        return connection_ && connection_->is_open() && !last.probe &&
+               connection_->transactions() < static_cast<uint32_t>(last.messages_per_connection);
+    }
+
+    Task<void> close() {
+        if (connection_) co_await connection_->close();
+        connection_.reset();
+    }
+
+private:
+    // Recipients of one variant: transaction after transaction, host after host.
+    Task<void> carry_variant(const spool::StoredMessage& message,
+                             std::shared_ptr<const spool::StoredMessage> keep,
+                             std::vector<uint32_t> recipients, WorkDone& done) {
+        auto envelope = std::shared_ptr<const Envelope>(keep, &keep->envelope);
+        std::size_t hop = connection_ ? hop_ : 0;
+        while (!recipients.empty()) {
+            connect_to(hop, message.envelope.variant_of(recipients.front()),
+                       message.envelope.recipient(recipients.front()));
+            auto attempt = co_await connection_->send(
+                {.envelope = envelope,
+                 .content = spool::open_content(message, world_.disk),
+                 .recipients = recipients});
+            note(attempt.dialogue.text(), done);
+            if (attempt.try_next_host && hop + 1 < way_->hops.size()) {
+                co_await close();
+                hop++;
+                continue;  // the same recipients, at the next host
+            }
+            bool none = attempt.results.empty();
+            done.results.insert(done.results.end(), attempt.results.begin(),
+                                attempt.results.end());
+            if (none && attempt.left.size() == recipients.size()) break;  // no progress
+            recipients = std::move(attempt.left);
+        }
+    }
+
+    void connect_to(std::size_t hop, const Variant& variant, const Recipient& recipient) {
+        if (connection_ && hop_ == hop) return;
+        hop_ = hop;
+        const Way::Hop& next = way_->hops[hop];
+        const EgressSettings& egress =
+            settings_->egress_for(variant.reverse_path, recipient.mailbox.domain);
+        deliver::SmtpHost host{.endpoint = next.endpoint,
+                               .name = next.name,
+                               .mode = way_->mode,
+                               .hello_name = egress.hello_name};
+        if (auto* ip = std::get_if<world::IpEndpoint>(&next.endpoint)) {
+            host.source = ip->address.family == world::IpAddress::Family::V4 ? egress.source_v4
+                                                                             : egress.source_v6;
+        }
+        connection_ = std::make_unique<deliver::SmtpConnection>(world_.net, world_.clock,
+                                                                std::move(host));
+    }
+
+    void note(std::string dialogue, WorkDone& done) {
+        if (done.dialogue.size() >= kDialogueOctetsMax) return;
+        done.dialogue += "-- " + way_->hops[hop_].name + " " +
+                         world::text(way_->hops[hop_].endpoint) + "\n" + dialogue;
+        done.dialogue.resize(std::min(done.dialogue.size(), kDialogueOctetsMax));
+    }
+
+    world::World& world_;
+    std::shared_ptr<const Settings> settings_;
+    std::shared_ptr<const Way> way_;
+    std::unique_ptr<deliver::SmtpConnection> connection_;
+    std::size_t hop_ = 0;
+};
+
+Onward::Onward(world::World& world, SettingsSource& settings)
+    : world_(world), settings_(settings) {}
+
+bool Onward::is_onward(const Destination& destination) {
+    return std::holds_alternative<RemoteDestination>(destination) ||
+           std::holds_alternative<StaticDestination>(destination) ||
+           std::holds_alternative<LmtpDestination>(destination);
+}
+
+std::string Onward::site_of(const Destination& destination) const {
+    std::string key = text(destination);
+    auto known = ways_.find(key);
+    bool usable = known != ways_.end() && !known->second->failure;
+    return usable ? known->second->site : key;
+}
+
+Task<std::shared_ptr<const Way>> Onward::way_to(Destination destination) {
+    std::string key = text(destination);
+    auto known = ways_.find(key);
+    if (known != ways_.end() && world_.clock.now() < known->second->expires) {
+        co_return known->second;
+    }
+    auto way = co_await look_up(destination);
+    if (ways_.size() >= kWaysMax) ways_.clear();  // rare, and only costs questions
+    ways_[key] = way;
+    co_return way;
+}
+
+Task<std::shared_ptr<const Way>> Onward::look_up(const Destination& destination) {
+    Monotonic now = world_.clock.now();
+    if (auto* lmtp = std::get_if<LmtpDestination>(&destination)) {
+        co_return std::make_shared<const Way>(lmtp_way(*lmtp, now));
+    }
+    auto settings = settings_.now();
+    Deadline deadline = Deadline::after(now, kLookUpTime);
+    route::HostsAnswer answer;
+    if (auto* fixed = std::get_if<StaticDestination>(&destination)) {
+        answer = co_await route::find_static_host(world_, fixed->host, settings->hosts, deadline);
+    } else {
+        answer = co_await route::find_hosts(world_, std::get<RemoteDestination>(destination).domain,
+                                            settings->hosts, deadline);
+    }
+    Way way = way_of(answer);
+    if (way.failure) way.expires = std::min(way.expires, world_.clock.now() + kFailureKept);
+    co_return std::make_shared<const Way>(std::move(way));
+}
+
+Task<void> Onward::run(Work first, std::shared_ptr<const Way> way, WorkSource& source) {
+    world::ShardId shard = next_shard_;
+    next_shard_ = (next_shard_ + 1) % world_.executor.shard_count();
+    co_await world_.executor.run_on(shard, carry(std::move(first), std::move(way), source));
+}
+
+Task<void> Onward::carry(Work first, std::shared_ptr<const Way> way, WorkSource& source) {
+    Carrier carrier(world_, settings_.now(), std::move(way));
+    std::optional<Work> work = std::move(first);
+    while (work) {
+        WorkDone done = co_await carrier.carry(*work);
+        bool more = carrier.may_carry_more(work->job);
+        work = co_await world_.executor.run_on(
+            0, source.finish(std::move(*work), std::move(done), more));
+    }
+    co_await carrier.close();
+}
+
+}  // namespace postrider::daemon

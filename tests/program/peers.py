@@ -1,0 +1,553 @@
+"""Starts other people's mail servers, unpacked below build/peers, each in a folder of its own.
+
+    with Postfix(onward=server.port) as peer:
+        peer.take(content, "alice@our.test")   # by SMTP; it sends the message on to Postrider
+        peer.messages()                        # what it got for addresses of far.test
+
+A peer listens on loopback only, keeps mail for far.test (whatever the local part) in one Maildir,
+and sends everything else to 127.0.0.1:onward. Nothing on the system is changed: no user is made and
+no file is written outside the folder. Leaving the block ends every process that it started. README.md
+says what each needs.
+"""
+
+import grp
+import os
+import pwd
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+
+from server import LIMIT, PEERS, Client, wait_until
+
+IS_ROOT = os.geteuid() == 0
+NEEDS_ROOT = "gives up root for users of its own, so it must be started as root"
+
+# Users that every Debian has, whose rights the peers use when started as root. Names are needed
+# only where a peer insists on one.
+MAIL_USER = "nobody"
+SERVICE_USER = "daemon"
+
+# Users that exist only in the mount namespace of a peer that was built for their names.
+MADE_UP_USERS = {"Debian-exim": 63001, "opensmtpd": 63002, "opensmtpq": 63003, "keeper": 63004}
+MOUNT_USERS = """
+mount --bind {own}/passwd /etc/passwd
+mount --bind {own}/group /etc/group
+mount --bind {own}/resolv.conf /etc/resolv.conf
+mount --bind {own}/hosts /etc/hosts
+"""
+
+
+def free_port():
+    """A port that nobody listens at, below those that the system gives to clients."""
+    for _ in range(1000):
+        port = random.randrange(20000, 32000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
+    raise RuntimeError("no free port on 127.0.0.1")
+
+
+def hand_in(port, to, content, parameters="", sender="sender@example.org"):
+    """A whole SMTP transaction with the octets as they are; returns the reply to the final dot."""
+    with Client(port) as client:
+        client.say("EHLO client.example.org")
+        reply = client.say(f"MAIL FROM:<{sender}>{parameters}")
+        assert reply.startswith("250"), reply
+        for recipient in [to] if isinstance(to, str) else to:
+            reply = client.say(f"RCPT TO:<{recipient}>")
+            assert reply.startswith("250"), reply
+        assert client.say("DATA").startswith("354")
+        stuffed = (b"\r\n" + content).replace(b"\r\n.", b"\r\n..")[2:]
+        client.send(stuffed + b".\r\n")
+        reply = client.reply()
+        client.say("QUIT")
+        return reply
+
+
+def readable_by_all(path):
+    return all(folder.stat().st_mode & 0o001 for folder in [path, *path.parents])
+
+
+class Peer:
+    """What they have in common. A subclass says NAME, writes its configuration in configure() and
+    returns the words to start it in the foreground in command()."""
+
+    NAME = None
+    # For a peer with paths or users compiled in: shell lines that make them, in a mount namespace
+    # that only this peer sees. {root} is where it is unpacked, {own} its folder for this test.
+    NAMESPACE = ""
+
+    def __init__(self, onward=None, hostname=None):
+        self.hostname = hostname or f"{self.NAME}.test"
+        self.onward = onward
+        self.port = free_port()
+        self.process = None
+
+    def __enter__(self):
+        self.root = PEERS / self.NAME
+        if not self.root.exists():
+            raise RuntimeError(f"{self.root} is missing: run tools/peers {self.NAME}")
+        if self.needs_root() and not IS_ROOT:
+            raise RuntimeError(f"{self.NAME} {NEEDS_ROOT}")
+        self.directory = Path(tempfile.mkdtemp(prefix=f"postrider-{self.NAME}-"))
+        self.directory.chmod(0o755)
+        try:
+            self.environment = self.find_libraries()
+            self.configure()
+            self.start()
+        except BaseException as error:
+            self.__exit__(type(error), error, None)
+            raise
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if kind is not None:
+            print(f"--- end of {self.NAME}'s log ---")
+            print(self.log()[-4000:])
+        self.stop()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def needs_root(self):
+        return True
+
+    def find_libraries(self):
+        """The environment it starts in. A checkout that only its owner may enter is of no use to a
+        server that gives up root; then it runs from a copy."""
+        if IS_ROOT and not readable_by_all(self.root):
+            shutil.copytree(self.root, self.directory / "root", symlinks=True)
+            self.root = self.directory / "root"
+        folders = sorted({str(path.parent) for path in self.root.rglob("*.so*") if path.is_file()})
+        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
+        if folders:
+            environment["LD_LIBRARY_PATH"] = ":".join(folders)
+        return environment
+
+    def make_folder(self, name, owner=None, mode=0o755):
+        """A folder of the peer, for a user's name or number."""
+        path = self.directory / name
+        path.mkdir(parents=True)
+        if IS_ROOT and owner is not None:
+            shutil.chown(path, owner, owner if isinstance(owner, int) else None)
+        path.chmod(mode)
+        return path
+
+    def write(self, name, text):
+        path = self.directory / name
+        path.write_text(text)
+        path.chmod(0o644)
+        return path
+
+    # --- its life
+
+    def start(self):
+        with open(self.directory / "output", "wb") as output:
+            self.process = subprocess.Popen(
+                self.in_namespace(self.command()), stdin=subprocess.DEVNULL, stdout=output,
+                stderr=output, env=self.environment, start_new_session=True, cwd=self.directory)
+        for port in self.ports():
+            wait_until(lambda port=port: self.answers(port), f"{self.NAME} to listen at {port}", 20)
+
+    def ports(self):
+        return [self.port]
+
+    def answers(self, port):
+        if self.process.poll() is not None:
+            raise AssertionError(f"{self.NAME} ended with {self.process.returncode}:\n{self.log()}")
+        try:
+            with socket.create_connection(("127.0.0.1", port), LIMIT) as probe:
+                probe.settimeout(5)
+                return probe.recv(1) != b""
+        except OSError:
+            return False
+
+    def stop(self):
+        """SIGTERM, then SIGKILL to what is left of it."""
+        if self.process is None:
+            return
+        first = self.first_process()
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.kill(first, number)
+                self.process.wait(10)
+                break
+            except ProcessLookupError:
+                break
+            except subprocess.TimeoutExpired:
+                pass
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait(LIMIT)
+        self.process = None
+
+    def first_process(self):
+        """The peer's own first process. In a namespace that is the child of unshare; when it ends,
+        so does every process of the namespace, and unshare after them."""
+        if self.NAMESPACE and self.process.poll() is None:
+            pid = self.process.pid
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+            if children:
+                return int(children[0])
+        return self.process.pid
+
+    def in_namespace(self, words):
+        """The words to start it where NAMESPACE holds; in a process namespace besides, which takes
+        every process with it when its first one ends."""
+        if not self.NAMESPACE:
+            return words
+        lines = self.NAMESPACE.format(root=self.root, own=self.directory)
+        unshare = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
+        if not IS_ROOT:
+            # A user namespace allows the mounts; a second one gives the user's own number back.
+            unshare += ["--user", "--map-root-user"]
+            words = ["unshare", "--user", f"--map-user={os.geteuid()}",
+                     f"--map-group={os.getegid()}", "--", *words]
+        return [*unshare, "--", "sh", "-c", f'set -e\n{lines}\nexec "$@"', "sh", *words]
+
+    def write_users(self):
+        """Copies of the system's lists of users and groups, with those it was built for."""
+        users = Path("/etc/passwd").read_text()
+        groups = Path("/etc/group").read_text()
+        for name, number in MADE_UP_USERS.items():
+            users += f"{name}:x:{number}:{number}::{self.directory}:/bin/sh\n"
+            groups += f"{name}:x:{number}:\n"
+        self.write("passwd", users)
+        self.write("group", groups)
+        # No name server: a question fails at once instead of leaving the machine.
+        self.write("resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
+        self.write("hosts", f"127.0.0.1 localhost {self.hostname}\n")
+
+    # --- mail
+
+    def take(self, content, to, parameters="", sender="sender@example.org"):
+        """Hands it a message by SMTP, which it must accept."""
+        reply = hand_in(self.port, to, content, parameters, sender)
+        assert reply.startswith("250"), reply
+
+    def messages(self):
+        """The contents of what it delivered into its Maildir."""
+        inbox = self.directory / "mail" / "inbox"
+        return [path.read_bytes() for folder in ("new", "cur")
+                for path in sorted((inbox / folder).glob("*"))]
+
+    def wait_for_messages(self, count):
+        return wait_until(lambda: len(self.messages()) >= count and self.messages(),
+                          f"{count} messages at {self.NAME}")
+
+    def log(self):
+        return "".join(path.read_text(errors="replace") for path in self.log_files()
+                       if path.exists())
+
+    def log_files(self):
+        return [self.directory / "output", self.directory / "log"]
+
+
+class Postfix(Peer):
+    NAME = "postfix"
+    OWNED = "active bounce corrupt defer deferred flush hold incoming private saved trace"
+
+    def configure(self):
+        queue = self.make_folder("queue")
+        for name in self.OWNED.split():
+            self.make_folder(f"queue/{name}", SERVICE_USER, 0o700)
+        # Here setgid_group would let local users in; the test is the only one and comes by SMTP.
+        self.make_folder("queue/public", SERVICE_USER, 0o755)
+        self.make_folder("queue/maildrop", SERVICE_USER, 0o700)
+        self.make_folder("queue/pid")
+        data = self.make_folder("data", SERVICE_USER, 0o700)
+        mail = self.make_folder("mail", MAIL_USER)
+        user = pwd.getpwnam(MAIL_USER)
+        daemons = self.root / "usr/lib/postfix/sbin"
+        self.write("main.cf", f"""
+compatibility_level = 3.6
+myhostname = {self.hostname}
+queue_directory = {queue}
+data_directory = {data}
+command_directory = {self.root}/usr/sbin
+daemon_directory = {daemons}
+mail_owner = {SERVICE_USER}
+setgid_group = games
+default_privs = {MAIL_USER}
+import_environment = LD_LIBRARY_PATH MAIL_CONFIG TZ=UTC
+maillog_file = {self.directory}/log
+maillog_file_prefixes = {self.directory}
+alias_maps =
+alias_database =
+inet_protocols = ipv4
+inet_interfaces = 127.0.0.1
+mynetworks = 127.0.0.0/8
+mydestination =
+smtpd_relay_restrictions = permit_mynetworks, reject
+smtpd_peername_lookup = no
+smtpd_tls_security_level = none
+virtual_mailbox_domains = far.test
+virtual_mailbox_base = {mail}
+virtual_mailbox_maps = static:inbox/
+virtual_uid_maps = static:{user.pw_uid}
+virtual_gid_maps = static:{user.pw_gid}
+virtual_mailbox_limit = 0
+message_size_limit = 104857600
+local_header_rewrite_clients =
+smtp_dns_support_level = disabled
+smtp_tls_security_level = none
+relayhost = {f"[127.0.0.1]:{self.onward}" if self.onward else ""}
+queue_run_delay = 1s
+minimal_backoff_time = 1s
+maximal_backoff_time = 2s
+""")
+        lines = [f"127.0.0.1:{self.port} inet n - n - - smtpd"]
+        for service, wakeup, limit, command in (
+                ("pickup", "60", "1", "pickup"), ("cleanup", "-", "0", "cleanup"),
+                ("qmgr", "300", "1", "qmgr"), ("rewrite", "-", "-", "trivial-rewrite"),
+                ("bounce", "-", "0", "bounce"), ("defer", "-", "0", "bounce"),
+                ("trace", "-", "0", "bounce"), ("verify", "-", "1", "verify"),
+                ("flush", "1000?", "0", "flush"), ("proxymap", "-", "-", "proxymap"),
+                ("smtp", "-", "-", "smtp"), ("relay", "-", "-", "smtp"),
+                ("lmtp", "-", "-", "lmtp"), ("virtual", "-", "-", "virtual"),
+                ("showq", "-", "-", "showq"), ("error", "-", "-", "error"),
+                ("retry", "-", "-", "error"), ("discard", "-", "-", "discard"),
+                ("anvil", "-", "1", "anvil"), ("scache", "-", "1", "scache")):
+            private = "n" if service in ("pickup", "cleanup", "qmgr", "showq", "flush") else "-"
+            unprivileged = "n" if service in ("virtual", "proxymap") else "-"
+            lines.append(f"{service} unix {private} {unprivileged} n {wakeup} {limit} {command}")
+        lines.append("postlog unix-dgram n - n - 1 postlogd")
+        self.write("master.cf", "\n".join(lines) + "\n")
+
+    def command(self):
+        self.environment["MAIL_CONFIG"] = str(self.directory)
+        return [str(self.root / "usr/lib/postfix/sbin/master"), "-c", str(self.directory), "-d"]
+
+
+class Exim(Peer):
+    """Its user is compiled in, by name."""
+
+    NAME = "exim"
+    NAMESPACE = MOUNT_USERS
+
+    def configure(self):
+        self.write_users()
+        user = MADE_UP_USERS["Debian-exim"]
+        for name in ("spool", "mail", "logs"):
+            self.make_folder(name, user)
+        self.config = self.write("exim.conf", f"""
+primary_hostname = {self.hostname}
+exim_path = {self.root}/usr/sbin/exim4
+spool_directory = {self.directory}/spool
+log_file_path = {self.directory}/logs/%s
+pid_file_path = {self.directory}/spool/exim.pid
+local_interfaces = 127.0.0.1
+daemon_smtp_ports = {self.port}
+disable_ipv6 = true
+keep_environment =
+deliver_drop_privilege = true
+message_size_limit = 100M
+acl_smtp_rcpt = everyone
+begin acl
+everyone:
+  accept
+begin routers
+here:
+  driver = accept
+  domains = far.test
+  transport = inbox
+onward:
+  driver = manualroute
+  route_list = * 127.0.0.1::{self.onward or 1}
+  self = send
+  transport = onward
+begin transports
+inbox:
+  driver = appendfile
+  directory = {self.directory}/mail/inbox
+  maildir_format
+  envelope_to_add
+  return_path_add
+onward:
+  driver = smtp
+  allow_localhost
+  hosts_avoid_tls = *
+begin retry
+* * F,4d,1s
+""")
+
+    def command(self):
+        return [str(self.root / "usr/sbin/exim4"), "-C", str(self.config), "-bdf", "-q1s"]
+
+    def log_files(self):
+        return [self.directory / "output", self.directory / "logs/main",
+                self.directory / "logs/panic"]
+
+
+class OpenSmtpd(Peer):
+    """Its users and folders are compiled in."""
+
+    NAME = "opensmtpd"
+    NAMESPACE = MOUNT_USERS + """
+mount --bind {root}/usr/libexec /usr/libexec
+for folder in /run /var/spool /var/lib; do mount -t tmpfs -o mode=755 tmpfs $folder; done
+mkdir -p /var/lib/opensmtpd/empty
+mkdir -m 711 /var/spool/smtpd
+"""
+
+    def configure(self):
+        self.write_users()
+        self.make_folder("mail", MADE_UP_USERS["keeper"])
+        onward = (f'action "onward" relay host "smtp+notls://127.0.0.1:{self.onward}" '
+                  f'helo "{self.hostname}"\n'
+                  'match from any for any action "onward"\n') if self.onward else ""
+        self.config = self.write("smtpd.conf", f"""
+smtp max-message-size 100M
+listen on 127.0.0.1 port {self.port} hostname {self.hostname}
+action "inbox" maildir "{self.directory}/mail/inbox" user keeper virtual {{ "@" = keeper }}
+match from any for domain "far.test" action "inbox"
+{onward}""")
+        self.config.chmod(0o600)
+
+    def command(self):
+        return [str(self.root / "usr/sbin/smtpd"), "-d", "-v", "-f", str(self.config)]
+
+
+class Dovecot(Peer):
+    """IMAP, POP3 and LMTP over Maildirs; everyone's password is "secret". Also runs without root,
+    where users may make namespaces. Its folder of modules is compiled in."""
+
+    NAME = "dovecot"
+
+    NAMESPACE = """
+mkdir -p {own}/lib/dovecot
+mount -t overlay -o lowerdir={own}/lib:/usr/lib overlay /usr/lib
+mount --bind {root}/usr/lib/dovecot /usr/lib/dovecot
+"""
+
+    def __init__(self, mailboxes=None, **more):
+        """mailboxes: the folder of Maildirs, each named after its user; without it, one of its own.
+        They belong to MAIL_USER when started as root, else to the user of the test. At port it
+        speaks LMTP."""
+        super().__init__(**more)
+        self.mailboxes = mailboxes
+        self.imap_port = free_port()
+        self.pop3_port = free_port()
+
+    def needs_root(self):
+        return False
+
+    def ports(self):
+        return [self.imap_port, self.pop3_port, self.port]
+
+    def configure(self):
+        self.make_folder("mail", MAIL_USER)
+        own = pwd.getpwuid(os.geteuid())
+        mail_user = pwd.getpwnam(MAIL_USER) if IS_ROOT else own
+        service = SERVICE_USER if IS_ROOT else own.pw_name
+        login = MAIL_USER if IS_ROOT else own.pw_name
+        group = grp.getgrgid(pwd.getpwnam(service).pw_gid).gr_name
+        # A user without root cannot enter a chroot.
+        no_chroot = "" if IS_ROOT else "".join(
+            f"service {name} {{\n  chroot =\n}}\n" for name in
+            ("imap-login", "pop3-login", "anvil", "ipc", "stats", "old-stats", "dns-client"))
+        users = self.mailboxes or self.directory / "mail"
+        libraries = self.root / "usr/lib/dovecot"
+        self.config = self.write("dovecot.conf", f"""
+protocols = imap pop3 lmtp
+listen = 127.0.0.1
+base_dir = {self.directory}/run
+state_dir = {self.directory}/state
+log_path = {self.directory}/log
+libexec_dir = {libraries}
+mail_plugin_dir = {libraries}/modules
+import_environment = LD_LIBRARY_PATH TZ=UTC
+default_internal_user = {service}
+default_internal_group = {group}
+default_login_user = {login}
+hostname = {self.hostname}
+ssl = no
+disable_plaintext_auth = no
+auth_mechanisms = plain
+first_valid_uid = 1
+mail_location = maildir:{users}/%n
+passdb {{
+  driver = static
+  args = password=secret
+}}
+userdb {{
+  driver = static
+  args = uid={mail_user.pw_uid} gid={mail_user.pw_gid} home={users}/%n allow_all_users=yes
+}}
+service imap-login {{
+  inet_listener imap {{
+    port = {self.imap_port}
+  }}
+  inet_listener imaps {{
+    port = 0
+  }}
+}}
+service pop3-login {{
+  inet_listener pop3 {{
+    port = {self.pop3_port}
+  }}
+  inet_listener pop3s {{
+    port = 0
+  }}
+}}
+service lmtp {{
+  inet_listener lmtp {{
+    port = {self.port}
+  }}
+}}
+{no_chroot}""")
+
+    def command(self):
+        # dovecot has doveconf run first and looks for it in /usr/bin; so this is what it would do.
+        dovecot = [str(self.root / "usr/sbin/dovecot"), "-F", "-c", str(self.config)]
+        return [str(self.root / "usr/bin/doveconf"), "-f", "service=master", "-c",
+                str(self.config), "-m", "master", "-p", "-e", *dovecot]
+
+    def take(self, content, to, parameters="", sender="sender@example.org"):
+        """By LMTP; the one recipient's reply is that of the message."""
+        with Client(self.port) as client:
+            client.say("LHLO client.example.org")
+            for line in (f"MAIL FROM:<{sender}>{parameters}", f"RCPT TO:<{to}>"):
+                reply = client.say(line)
+                assert reply.startswith("250"), reply
+            assert client.say("DATA").startswith("354")
+            client.send((b"\r\n" + content).replace(b"\r\n.", b"\r\n..")[2:] + b".\r\n")
+            reply = client.reply()
+            assert reply.startswith("250"), reply
+
+    def messages(self):
+        """What any of its users got."""
+        return [path.read_bytes() for folder in ("new", "cur")
+                for path in sorted((self.mailboxes or self.directory / "mail").glob(f"*/{folder}/*"))]
+
+    # --- reading, with curl
+
+    def curl(self, url, *words, user="alice"):
+        """What curl prints, as octets."""
+        done = subprocess.run(
+            ["curl", "--silent", "--show-error", "--user", f"{user}:secret", url, *words],
+            capture_output=True, timeout=LIMIT)
+        assert done.returncode == 0, f"{url}: {done.stderr.decode()}"
+        return done.stdout
+
+    def imap(self, path, *words, user="alice"):
+        return self.curl(f"imap://127.0.0.1:{self.imap_port}/{path}", *words, user=user)
+
+    def pop3(self, path="", *words, user="alice"):
+        return self.curl(f"pop3://127.0.0.1:{self.pop3_port}/{path}", *words, user=user)
+
+    def all_by_imap(self, user="alice"):
+        """Every message of the inbox."""
+        found = self.imap("INBOX", "--request", "SEARCH ALL", user=user).split()[2:]
+        return [self.imap(f"INBOX;MAILINDEX={int(number)}", user=user) for number in found]
+
+    def all_by_pop3(self, user="alice"):
+        found = self.pop3(user=user).splitlines()
+        return [self.pop3(str(int(line.split()[0])), user=user) for line in found if line]
