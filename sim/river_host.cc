@@ -37,7 +37,8 @@ private:
 
 }  // namespace
 
-std::string river_config(std::string_view settings, std::string_view more) {
+std::string river_config(std::string_view general, std::string_view smtp,
+                         std::string_view min_free) {
     return fmt::format(R"(hostname = "mx.river.example"
 data_directory = "/data"
 {}
@@ -45,14 +46,15 @@ data_directory = "/data"
 address = "192.0.2.1:25"
 [smtp]
 relay_networks = ["192.0.2.0/24"]
+{}
 [spool]
 segment_octets = "1 MiB"
-min_free = "0"
+min_free = "{}"
 [[domain]]
 name = "river.example"
 mailboxes = ["alice", "bob", "carol"]
-{})",
-                       settings, more);
+)",
+                       general, smtp, min_free);
 }
 
 RiverHost::RiverHost(Simulation& sim, std::string_view config, int shards)

@@ -28,8 +28,9 @@
 namespace postrider::sim {
 
 // A small server for river.example with the mailboxes alice, bob and carol on 192.0.2.1:25, which
-// relays for 192.0.2.0/24. `more` is added at the end, `settings` at the beginning.
-std::string river_config(std::string_view settings = "", std::string_view more = "");
+// relays for 192.0.2.0/24. The arguments are lines added to the sections of the configuration.
+std::string river_config(std::string_view general = "", std::string_view smtp = "",
+                         std::string_view min_free = "0");
 
 class RiverHost {
 public:

@@ -46,8 +46,8 @@ struct Scene {
         if (host.is_up()) host.kill();
         host.boot([&](world::World& world) -> Task<void> {
             Monotonic begun = world.clock.now();
-            out.answer = co_await world.resolver.query({name(text), type},
-                                                       Deadline::after(begun, patience));
+            out.answer =
+                co_await world.resolver.query({name(text), type}, Deadline::after(begun, patience));
             out.took = world.clock.now() - begun;
         });
         EXPECT_TRUE(sim.run_until([&] { return host.main_ended(); }, 10min));
@@ -191,7 +191,8 @@ TEST(SimResolver, RoutingEndsUnderEveryFault) {
     EXPECT_GT(temporary, 50);
 }
 
-// A host that dies while its questions are open leaves nothing behind (the address sanitizer looks).
+// A host that dies while its questions are open leaves nothing behind (the address sanitizer
+// looks).
 TEST(SimResolver, AHostMayDieInAQuestion) {
     for (uint64_t seed = 0; seed < 50; seed++) {
         Scene scene(seed);

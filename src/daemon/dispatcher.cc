@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/limits.h"
+#include "mail/header.h"
 #include "mail/trace.h"
 #include "report/report.h"
 
@@ -32,6 +33,16 @@ RecipientState final_state(RecipientResult::Verdict verdict) {
         case RecipientResult::Verdict::Relayed: return RecipientState::Relayed;
         default: return RecipientState::Failed;
     }
+}
+
+bool was_delivered_to(std::string_view header, const Mailbox& mailbox) {
+    HeaderReader reader(header);
+    while (auto field = reader.next()) {
+        if (!field->is_named("Delivered-To")) continue;
+        auto before = Mailbox::parse(unfolded(field->value), AddressForm::Utf8);
+        if (before && before->text() == mailbox.text()) return true;
+    }
+    return false;
 }
 
 std::string bounded_reason(const RecipientResult& result) {
@@ -204,7 +215,7 @@ Task<void> Dispatcher::run_job(queue::Job job) {
         settings->destination(message->envelope.recipient(job.recipients.front()).mailbox);
     std::string site(job.site);
     if (Onward::is_onward(destination)) {
-        co_await run_onward({std::move(job), std::move(site), std::move(message)},
+        co_await run_onward({std::move(job), std::move(site), std::move(message), {}},
                             std::move(destination));
     } else {
         WorkDone done{.results = co_await attempt_here(job, message)};
@@ -227,11 +238,43 @@ Task<void> Dispatcher::run_onward(Work work, Destination destination) {
                                                         : queue::SiteKind::Remote;
         scheduler_.move_to(work.job.handle, way->site, kind, world_.clock.now());
     } else {
-        co_await onward_.run(std::move(work), std::move(way), *this);
+        co_await find_loops(work);
+        if (work.job.recipients.empty()) {
+            co_await settle(work.job, work.site, *work.message, {.results = std::move(work.known)});
+        } else {
+            co_await onward_.run(std::move(work), std::move(way), *this);
+        }
     }
 }
 
+// Takes recipients out of the job that are forwarded by an address which has forwarded this message
+// before.
+Task<void> Dispatcher::find_loops(Work& work) {
+    const Envelope& envelope = work.message->envelope;
+    std::vector<uint32_t> others;
+    std::optional<std::string> header;
+    for (uint32_t number : work.job.recipients) {
+        const auto& named = envelope.recipient(number).original;
+        bool forwarded = envelope.variant_of(number).prefix.starts_with("Delivered-To:");
+        if (forwarded && !header) {
+            header = co_await spool::read_beginning(*work.message, world_.disk,
+                                                    work.message->header_octets);
+        }
+        if (!forwarded || !named || !was_delivered_to(*header, *named)) {
+            others.push_back(number);
+            continue;
+        }
+        work.known.push_back({.recipient = number,
+                              .verdict = RecipientResult::Verdict::Permanent,
+                              .status = {5, 4, 6},
+                              .reason = "mail loop: " + named->text() +
+                                        " has forwarded this message before"});
+    }
+    work.job.recipients = std::move(others);
+}
+
 Task<std::optional<Work>> Dispatcher::finish(Work work, WorkDone done, bool wants_more) {
+    done.results.insert(done.results.end(), work.known.begin(), work.known.end());
     co_await settle(work.job, work.site, *work.message, std::move(done));
     while (wants_more && !stopping_) {
         auto job = scheduler_.next_on(work.site, world_.clock.now());
@@ -243,7 +286,10 @@ Task<std::optional<Work>> Dispatcher::finish(Work work, WorkDone done, bool want
             continue;
         }
         if (!co_await may_try(*job, *message)) continue;
-        co_return Work{std::move(*job), work.site, std::move(message)};
+        Work next{std::move(*job), work.site, std::move(message), {}};
+        co_await find_loops(next);
+        if (!next.job.recipients.empty()) co_return next;
+        co_await settle(next.job, next.site, *next.message, {.results = std::move(next.known)});
     }
     co_return std::nullopt;
 }

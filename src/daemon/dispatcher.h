@@ -4,6 +4,9 @@
 // loop between them: take the next job, read the message if it is not in memory, make one attempt
 // per recipient, write what became of it durably, and tell the queue.
 //
+// A message that is forwarded by an address of ours bears Delivered-To with that address. Coming by
+// again it would go round for ever: such a recipient fails with 5.4.6.
+//
 // Promise
 //   1. An outcome is on stable storage before the queue forgets the recipient; when it cannot be
 //      written it is kept and tried again, and the delivery is not repeated meanwhile.
@@ -92,6 +95,7 @@ private:
     Task<std::shared_ptr<const spool::StoredMessage>> load(MessageId id);
     Task<bool> may_try(const queue::Job& job, const spool::StoredMessage& message);
     Task<void> run_onward(Work work, Destination destination);
+    Task<void> find_loops(Work& work);
     Task<std::optional<Work>> finish(Work work, WorkDone done, bool wants_more) override;
     Task<std::vector<RecipientResult>> attempt_here(
         const queue::Job& job, std::shared_ptr<const spool::StoredMessage> message);

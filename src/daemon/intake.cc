@@ -1,9 +1,11 @@
 #include "daemon/intake.h"
 
 #include <algorithm>
+#include <map>
 #include <unordered_set>
 
 #include "base/limits.h"
+#include "mail/trace.h"
 #include "seal/received.h"
 
 namespace postrider::daemon {
@@ -152,13 +154,22 @@ public:
         envelope.body = body_;
         envelope.smtputf8 = smtputf8_;
         envelope.client = client_;
-        variant_.prefix = seal::received_field(
+        std::string received = seal::received_field(
             {.client = client_,
              .host = settings_->hostname,
              .id = envelope.id,
              .recipient = accepted_.size() == 1 ? &accepted_.front() : nullptr,
              .at = envelope.received});
-        envelope.variants.push_back(std::move(variant_));
+        for (auto& [named, forward] : forwards_) {
+            // The mark by which a loop through other hosts is seen (dispatcher.h).
+            forward.prefix = delivered_to_field(named) + received;
+            forward.reverse_path = variant_.reverse_path;
+            envelope.variants.push_back(std::move(forward));
+        }
+        variant_.prefix = std::move(received);
+        if (!variant_.recipients.empty()) {
+            envelope.variants.insert(envelope.variants.begin(), std::move(variant_));
+        }
         std::unique_ptr<receive::Sink> sink =
             std::make_unique<IntakeSink>(house_, std::move(envelope));
         co_return sink;
@@ -166,6 +177,7 @@ public:
 
     void reset() override {
         variant_ = {};
+        forwards_.clear();
         accepted_.clear();
         seen_.clear();
     }
@@ -180,17 +192,19 @@ private:
 
     // A mailbox that is reached twice, by two names, gets one copy.
     Status<smtp::Reply> add(const Mailbox& named, std::vector<Mailbox> targets) {
-        auto& recipients = variant_.recipients;
-        if (recipients.size() + targets.size() > kRecipientsAfterExpansionMax) {
+        if (seen_.size() + targets.size() > kRecipientsAfterExpansionMax) {
             return std::unexpected(
                 smtp::Reply{452, EnhancedStatus{4, 5, 3}, "Too many recipients"});
         }
         for (Mailbox& target : targets) {
             if (!seen_.insert(target.text()).second) continue;
             Recipient recipient;
+            bool forwarded = target != named && Onward::is_onward(settings_->destination(target)) &&
+                             !settings_->table->is_local(target.domain);
             if (target != named) recipient.original = named;
             recipient.mailbox = std::move(target);
-            recipients.push_back(std::move(recipient));
+            Variant& variant = forwarded ? forwards_[named] : variant_;
+            variant.recipients.push_back(std::move(recipient));
         }
         accepted_.push_back(named);
         return {};
@@ -200,6 +214,7 @@ private:
     ClientFacts client_;
     std::shared_ptr<const Settings> settings_;  // of the transaction
     Variant variant_;
+    std::map<Mailbox, Variant> forwards_;  // by the address of ours that is forwarded
     std::vector<Mailbox> accepted_;          // as the client named them
     std::unordered_set<std::string> seen_;  // what they lead to
     BodyType body_ = BodyType::SevenBit;

@@ -50,6 +50,7 @@ struct Work {
     queue::Job job;
     std::string site;  // the job's, kept beyond its end
     std::shared_ptr<const spool::StoredMessage> message;
+    std::vector<RecipientResult> known;  // of recipients that need no attempt, not in job
 };
 
 // What became of it.

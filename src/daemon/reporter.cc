@@ -9,20 +9,6 @@ namespace {
 // Ids of reports are made on no shard: their last octet says so.
 constexpr int kReporterId = 255;
 
-// The beginning of the content, up to what a report may return.
-Task<std::string> beginning_of(world::World& world, const spool::StoredMessage& message) {
-    auto reader = spool::open_content(message, world.disk);
-    std::string content(std::min<uint64_t>(message.content_octets, report::kReturnedOctetsMax), 0);
-    std::size_t have = 0;
-    while (have < content.size()) {
-        auto got = co_await reader->read(have, std::span(content).subspan(have));
-        if (!got || *got == 0) break;
-        have += *got;
-    }
-    content.resize(have);
-    co_return content;
-}
-
 }  // namespace
 
 Reporter::Reporter(world::World& world, SettingsSource& settings, MessageId id_floor)
@@ -37,7 +23,8 @@ Task<std::optional<spool::Incoming>> Reporter::compose(const spool::StoredMessag
     });
     if (!owed) co_return std::nullopt;
     auto settings = settings_.now();
-    std::string content = co_await beginning_of(world_, message);
+    std::string content =
+        co_await spool::read_beginning(message, world_.disk, report::kReturnedOctetsMax);
     auto report = report::compose({.kind = kind,
                                    .original = message.envelope,
                                    .results = std::move(results),

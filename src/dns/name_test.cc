@@ -125,8 +125,8 @@ TEST(Name, HasParentsUpToTheRoot) {
 // The examples of RFC 1035 §3.5 and RFC 3596 §2.5.
 TEST(ReverseName, OfAnAddressIsThatOfTheRfcs) {
     EXPECT_EQ(reverse_name(std::array<uint8_t, 4>{10, 2, 0, 52}).text(), "52.0.2.10.in-addr.arpa");
-    const std::array<uint8_t, 16> v6 = {0x43, 0x21, 0, 0, 0, 1, 0, 2, 0, 3, 0, 4, 0x05, 0x67,
-                                        0x89, 0xAB};
+    const std::array<uint8_t, 16> v6 = {0x43, 0x21, 0, 0, 0,    1,    0,    2,
+                                        0,    3,    0, 4, 0x05, 0x67, 0x89, 0xAB};
     EXPECT_EQ(reverse_name(v6).text(),
               "b.a.9.8.7.6.5.0.4.0.0.0.3.0.0.0.2.0.0.0.1.0.0.0.0.0.0.0.1.2.3.4.ip6.arpa");
 }

@@ -98,8 +98,7 @@ struct Text {
     std::string operator()(const Ptr& ptr) const { return ptr.target.text(); }
     std::string operator()(const Txt& txt) const { return quoted(txt.text); }
     std::string operator()(const Tlsa& tlsa) const {
-        std::string out =
-            fmt::format("{} {} {} ", tlsa.usage, tlsa.selector, tlsa.matching_type);
+        std::string out = fmt::format("{} {} {} ", tlsa.usage, tlsa.selector, tlsa.matching_type);
         for (char c : tlsa.data) {
             fmt::format_to(std::back_inserter(out), "{:02x}", static_cast<uint8_t>(c));
         }
@@ -121,13 +120,20 @@ struct TypeOf {
 
 std::string_view name(Type type) {
     switch (type) {
-        case Type::A: return "A";
-        case Type::Cname: return "CNAME";
-        case Type::Ptr: return "PTR";
-        case Type::Mx: return "MX";
-        case Type::Txt: return "TXT";
-        case Type::Aaaa: return "AAAA";
-        case Type::Tlsa: return "TLSA";
+        case Type::A:
+            return "A";
+        case Type::Cname:
+            return "CNAME";
+        case Type::Ptr:
+            return "PTR";
+        case Type::Mx:
+            return "MX";
+        case Type::Txt:
+            return "TXT";
+        case Type::Aaaa:
+            return "AAAA";
+        case Type::Tlsa:
+            return "TLSA";
     }
     return "?";
 }
@@ -138,13 +144,20 @@ std::string text(const Rdata& rdata) { return std::visit(Text{}, rdata); }
 
 std::optional<Rdata> parse_rdata(Type type, std::span<const uint8_t> wire) {
     switch (type) {
-        case Type::A: return parse_address<A>(wire);
-        case Type::Cname: return parse_alias<Cname>(wire);
-        case Type::Ptr: return parse_alias<Ptr>(wire);
-        case Type::Mx: return parse_mx(wire);
-        case Type::Txt: return parse_txt(wire);
-        case Type::Aaaa: return parse_address<Aaaa>(wire);
-        case Type::Tlsa: return parse_tlsa(wire);
+        case Type::A:
+            return parse_address<A>(wire);
+        case Type::Cname:
+            return parse_alias<Cname>(wire);
+        case Type::Ptr:
+            return parse_alias<Ptr>(wire);
+        case Type::Mx:
+            return parse_mx(wire);
+        case Type::Txt:
+            return parse_txt(wire);
+        case Type::Aaaa:
+            return parse_address<Aaaa>(wire);
+        case Type::Tlsa:
+            return parse_tlsa(wire);
     }
     return std::nullopt;
 }

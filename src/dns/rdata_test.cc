@@ -1,7 +1,7 @@
 // dns/rdata_test.cc: records from the wire.
 //
-// Goal: each type as its RFC lays it out, and nothing for what is cut or too long. Method: octets by
-// hand.
+// Goal: each type as its RFC lays it out, and nothing for what is cut or too long. Method: octets
+// by hand.
 
 #include "dns/rdata.h"
 
@@ -59,9 +59,8 @@ TEST(Rdata, IsReadAsSpecified) {
 
 // The registry's numbers and names.
 TEST(Rdata, TypesHaveTheNumbersOfTheRegistry) {
-    const std::pair<int, std::string_view> kTypes[] = {{1, "A"},    {5, "CNAME"}, {12, "PTR"},
-                                                       {15, "MX"},  {16, "TXT"},  {28, "AAAA"},
-                                                       {52, "TLSA"}};
+    const std::pair<int, std::string_view> kTypes[] = {
+        {1, "A"}, {5, "CNAME"}, {12, "PTR"}, {15, "MX"}, {16, "TXT"}, {28, "AAAA"}, {52, "TLSA"}};
     for (auto [number, word] : kTypes) EXPECT_EQ(name(static_cast<Type>(number)), word);
 }
 

@@ -26,12 +26,18 @@ using Status = HostsAnswer::Status;
 // What each failure is told as. RFC 3463 §3.2, §3.5; RFC 7505 §4.
 EnhancedStatus code_of(Status status) {
     switch (status) {
-        case Status::Ok: return {};
-        case Status::NullMx: return {5, 1, 10};
-        case Status::NoSuchDomain: return {5, 1, 2};
-        case Status::NoAddress: return {5, 4, 4};
-        case Status::LoopToSelf: return {5, 4, 6};
-        case Status::Temporary: return {4, 4, 3};
+        case Status::Ok:
+            return {};
+        case Status::NullMx:
+            return {5, 1, 10};
+        case Status::NoSuchDomain:
+            return {5, 1, 2};
+        case Status::NoAddress:
+            return {5, 4, 4};
+        case Status::LoopToSelf:
+            return {5, 4, 6};
+        case Status::Temporary:
+            return {4, 4, 3};
     }
     return {};
 }
@@ -46,8 +52,8 @@ HostsAnswer failed(Status status, std::string_view domain, std::string reason, M
 }
 
 Monotonic expiry(Monotonic now, uint32_t ttl_seconds) {
-    return now + std::clamp<Duration>(std::chrono::seconds(ttl_seconds), kHostsKeptMin,
-                                      kHostsKeptMax);
+    return now +
+           std::clamp<Duration>(std::chrono::seconds(ttl_seconds), kHostsKeptMin, kHostsKeptMax);
 }
 
 // Both answers for one host.
@@ -191,16 +197,15 @@ HostsAnswer judged(const std::vector<Candidate>& hosts, std::string_view domain,
 }
 
 HostsAnswer loop_to_self(std::string_view domain, Monotonic expires) {
-    return failed(Status::LoopToSelf, domain,
-                  fmt::format("mail for {} is to be taken by this host, which is not set up for it",
-                              domain),
-                  expires);
+    return failed(
+        Status::LoopToSelf, domain,
+        fmt::format("mail for {} is to be taken by this host, which is not set up for it", domain),
+        expires);
 }
 
 // The MX set is known: the order, the addresses, ourselves.
-Task<HostsAnswer> resolve_set(world::World& world, std::string domain,
-                              std::vector<Candidate> hosts, const HostsOptions& options,
-                              Answer mx, Deadline deadline) {
+Task<HostsAnswer> resolve_set(world::World& world, std::string domain, std::vector<Candidate> hosts,
+                              const HostsOptions& options, Answer mx, Deadline deadline) {
     std::vector<Name> names;
     for (const Candidate& host : hosts) names.push_back(host.name);
     std::string site = mx_site(names);
@@ -300,8 +305,8 @@ Task<HostsAnswer> find_hosts(world::World& world, std::string domain, const Host
     auto key = domain_key(domain);
     auto name = key ? Name::parse(*key) : std::nullopt;
     if (!name || name->is_root() || domain.starts_with('[')) {
-        co_return failed(Status::NoSuchDomain, domain,
-                         fmt::format("{} is no domain", domain), now + kHostsKeptMax);
+        co_return failed(Status::NoSuchDomain, domain, fmt::format("{} is no domain", domain),
+                         now + kHostsKeptMax);
     }
 
     Answer mx = co_await world.resolver.query({*name, Type::Mx}, deadline);
@@ -321,7 +326,8 @@ Task<HostsAnswer> find_hosts(world::World& world, std::string domain, const Host
             co_return co_await resolve_set(world, name->text(), std::move(only), options,
                                            std::move(mx), deadline);
         }
-        case Answer::Status::Ok: break;
+        case Answer::Status::Ok:
+            break;
     }
     std::vector<Candidate> hosts = candidates_of(mx.all<dns::Mx>(), options);
     if (hosts.empty()) {
@@ -342,9 +348,9 @@ Task<HostsAnswer> find_static_host(world::World& world, std::string host,
                            .use_ipv6 = options.use_ipv6};
     std::string site = bounded_site("host:" + ascii_lower(host));
     auto parts = split_port(host);
-    HostsAnswer answer = failed(Status::NoAddress, host,
-                                fmt::format("{} is no host with a port", host),
-                                world.clock.now() + kHostsKeptMax);
+    HostsAnswer answer =
+        failed(Status::NoAddress, host, fmt::format("{} is no host with a port", host),
+               world.clock.now() + kHostsKeptMax);
     if (parts) {
         elsewhere.port = parts->port;
         auto key = domain_key(parts->host);

@@ -11,9 +11,11 @@
 //   1. Hosts come by preference, those of equal preference in random order; the addresses of a host
 //      alternate between IPv6 and IPv4, IPv6 first, so that one dead address or a dead family costs
 //      one try (as RFC 8305 §4 orders them). Within a family the resolver's order stays.
-//   2. Where we stand among the hosts, by a name or an address, all of our preference and behind are
+//   2. Where we stand among the hosts, by a name or an address, all of our preference and behind
+//   are
 //      left out; when that leaves nothing, it is LoopToSelf.
-//   3. A failure of DNS is Temporary, never permanent, unless other hosts can be tried instead: then
+//   3. A failure of DNS is Temporary, never permanent, unless other hosts can be tried instead:
+//   then
 //      the answer is Ok and expires soon.
 //   4. All addresses are asked side by side. At most kMxHostsMax hosts and kAddressesMax addresses
 //      of each; the answer comes by the deadline.
@@ -46,9 +48,9 @@ inline constexpr uint16_t kSmtpPort = 25;
 
 // Who we are, and how we go out. "localhost" is always one of our names.
 struct HostsOptions {
-    std::vector<std::string> own_names;            // in any case
-    std::vector<world::IpAddress> own_addresses;   // at which we take mail from outside
-    uint16_t port = kSmtpPort;                     // of MX hosts and literals
+    std::vector<std::string> own_names;           // in any case
+    std::vector<world::IpAddress> own_addresses;  // at which we take mail from outside
+    uint16_t port = kSmtpPort;                    // of MX hosts and literals
     bool use_ipv4 = true;
     bool use_ipv6 = true;
 };

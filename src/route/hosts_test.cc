@@ -2,7 +2,7 @@
 //
 // Goal: each rule of RFC 5321 §5.1 and RFC 7505, each failure, order, limits, site and expiry.
 // Method: a table of zones and domains with the answer that each must get, as one line of text; the
-// lots are drawn from a counter. The world is a queue of work on one thread.
+// lots are drawn from a counter.
 
 #include "route/hosts.h"
 
@@ -10,234 +10,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <deque>
 #include <map>
-#include <set>
 
-#include "route/host_order.h"
+#include "route/testing.h"
 
 namespace postrider::route {
 namespace {
 
 using namespace std::chrono_literals;
-using dns::Answer;
-using dns::Name;
-using dns::Question;
-using dns::Type;
 using testing::ElementsAre;
 using testing::UnorderedElementsAre;
-using world::IpAddress;
-
-class QueueExecutor : public world::Executor {
-public:
-    int shard_count() const override { return 1; }
-    world::ShardId current_shard() const override { return 0; }
-    void post_to(world::ShardId, std::move_only_function<void()> work) override {
-        work_.push_back(std::move(work));
-    }
-    void resume_on(world::ShardId, std::coroutine_handle<> waiting) override {
-        work_.push_back([waiting] { waiting.resume(); });
-    }
-    void spawn(Task<void> task) override {
-        tasks_.push_back(std::move(task).release());
-        work_.push_back([task = tasks_.back()] { task.resume(); });
-    }
-    void run() {
-        while (!work_.empty()) {
-            auto work = std::move(work_.front());
-            work_.pop_front();
-            work();
-        }
-    }
-    ~QueueExecutor() override {
-        for (auto& task : tasks_) task.destroy();
-    }
-
-private:
-    std::deque<std::move_only_function<void()>> work_;
-    std::deque<Task<void>::Handle> tasks_;
-};
-
-class StillClock : public world::Clock {
-public:
-    Monotonic now() const override { return {1'000'000'000}; }
-    Wall wall() const override { return {}; }
-    std::unique_ptr<world::Timer> call_at(Monotonic, std::move_only_function<void()>) override {
-        return nullptr;
-    }
-};
-
-// splitmix64 from a counter.
-class CountedRandom : public world::Random {
-public:
-    explicit CountedRandom(uint64_t seed) : state_(seed) {}
-    void fill(std::span<std::byte> bytes) override {
-        for (std::byte& byte : bytes) {
-            state_ += 0x9E3779B97F4A7C15u;
-            uint64_t z = (state_ ^ (state_ >> 30)) * 0xBF58476D1CE4E5B9u;
-            byte = static_cast<std::byte>((z ^ (z >> 27)) >> 13);
-        }
-    }
-
-private:
-    uint64_t state_;
-};
-
-// Zones as text: "NAME TTL TYPE RDATA", one record per line, and "NAME fails"; "!" before the TTL: signed.
-class TextResolver : public world::Resolver {
-public:
-    TextResolver(world::Executor& executor, std::string_view zones) : executor_(executor) {
-        while (!zones.empty()) {
-            std::size_t end = std::min(zones.find('\n'), zones.size());
-            read(zones.substr(0, end));
-            zones.remove_prefix(std::min(end + 1, zones.size()));
-        }
-    }
-
-    Task<Answer> query(Question question, Deadline) override {
-        asked.insert(text(question));
-        open_++;
-        open_max = std::max(open_max, open_);
-        co_await executor_.switch_to(0);
-        open_--;
-        co_return answer(question);
-    }
-
-    std::multiset<std::string> asked;
-    int open_max = 0;
-
-private:
-    void read(std::string_view line) {
-        std::vector<std::string> words;
-        while (!line.empty()) {
-            std::size_t end = std::min(line.find(' '), line.size());
-            if (end > 0) words.emplace_back(line.substr(0, end));
-            line.remove_prefix(std::min(end + 1, line.size()));
-        }
-        if (words.empty()) return;
-        Name name = *Name::parse(words[0]);
-        if (words[1] == "fails") {
-            broken_.insert(name);
-            return;
-        }
-        bool is_signed = words[1].front() == '!';
-        if (is_signed) words[1].erase(0, 1);
-        dns::Rdata rdata;
-        if (words[2] == "MX") {
-            rdata = dns::Mx{static_cast<uint16_t>(std::stoi(words[3])), *Name::parse(words[4])};
-        } else if (words[2] == "A") {
-            dns::A a;
-            auto address = *IpAddress::parse(words[3]);
-            std::copy_n(address.octets.begin(), 4, a.octets.begin());
-            rdata = a;
-        } else {
-            EXPECT_EQ(words[2], "AAAA");
-            rdata = dns::Aaaa{IpAddress::parse(words[3])->octets};
-        }
-        Answer& set = sets_[{name, type_of(rdata)}];
-        set.status = Answer::Status::Ok;
-        set.ttl_seconds = static_cast<uint32_t>(std::stoul(words[1]));
-        set.secure = is_signed;
-        set.canonical_name = name;
-        set.records.push_back(rdata);
-        names_.insert(name);
-    }
-
-    Answer answer(const Question& question) const {
-        if (broken_.contains(question.name)) {
-            return Answer::temporary(Answer::Failure::ServFail, "SERVFAIL");
-        }
-        if (auto set = sets_.find(question); set != sets_.end()) return set->second;
-        Answer none;
-        none.status = names_.contains(question.name) ? Answer::Status::NoData
-                                                     : Answer::Status::NxDomain;
-        none.ttl_seconds = 900;
-        return none;
-    }
-
-    world::Executor& executor_;
-    std::map<Question, Answer> sets_;
-    std::set<Name> names_;
-    std::set<Name> broken_;
-    int open_ = 0;
-};
-
-// Doors that nothing here goes through.
-struct NoDoors : world::Net, world::Disk, world::Worker, world::Process {
-    explicit NoDoors(world::Executor& its) : executor_(its) {}
-    Result<std::unique_ptr<world::Listener>, world::NetError> listen(
-        const world::Endpoint&, world::ListenOptions) override {
-        std::abort();
-    }
-    Result<std::unique_ptr<world::Listener>, world::NetError> share(
-        const world::Listener&) override {
-        std::abort();
-    }
-    Task<Result<std::unique_ptr<world::Stream>, world::NetError>> connect(
-        world::Endpoint, std::optional<IpAddress>, Deadline) override {
-        std::abort();
-    }
-    Task<world::DiskResult<std::unique_ptr<world::File>>> open(std::string,
-                                                               world::OpenMode) override {
-        std::abort();
-    }
-    Task<world::DiskStatus> rename(std::string, std::string) override { std::abort(); }
-    Task<world::DiskStatus> link(std::string, std::string) override { std::abort(); }
-    Task<world::DiskStatus> remove(std::string) override { std::abort(); }
-    Task<world::DiskStatus> make_directories(std::string) override { std::abort(); }
-    Task<world::DiskResult<std::vector<world::DirectoryEntry>>> list(std::string) override {
-        std::abort();
-    }
-    Task<world::DiskResult<world::FileInfo>> info(std::string) override { std::abort(); }
-    Task<world::DiskStatus> sync_directory(std::string) override { std::abort(); }
-    Task<world::DiskResult<world::SpaceInfo>> space(std::string) override { std::abort(); }
-    Task<world::DiskResult<std::unique_ptr<world::DiskLock>>> lock(std::string) override {
-        std::abort();
-    }
-    void enter(std::coroutine_handle<>) override { std::abort(); }
-    Task<world::ProcessEnd> run(world::ProcessRequest, world::ProcessInput) override {
-        std::abort();
-    }
-    world::Executor& executor() override { return executor_; }
-
-private:
-    world::Executor& executor_;
-};
-
-struct Rig {
-    QueueExecutor executor;
-    StillClock clock;
-    CountedRandom random;
-    NoDoors none{executor};
-    NoLog log;
-    TextResolver resolver;
-    world::World world{clock, random, none, none, executor, none, log, resolver, none};
-    HostsOptions options{.own_names = {"us.example", "Other-Us.example."},
-                         .own_addresses = {*IpAddress::parse("192.0.2.99"),
-                                           *IpAddress::parse("2001:db8::99")}};
-
-    explicit Rig(std::string_view zones, uint64_t seed = 1)
-        : random(seed), resolver(executor, zones) {}
-
-    HostsAnswer run(Task<HostsAnswer> task) {
-        std::optional<HostsAnswer> answer;
-        auto into = [](Task<HostsAnswer> asked, std::optional<HostsAnswer>& to) -> Task<void> {
-            to = co_await std::move(asked);
-        };
-        executor.spawn(into(std::move(task), answer));
-        executor.run();
-        EXPECT_TRUE(answer);
-        return answer ? *answer : HostsAnswer{};
-    }
-    HostsAnswer find(std::string domain) {
-        return run(find_hosts(world, std::move(domain), options, deadline()));
-    }
-    HostsAnswer find_static(std::string host) {
-        return run(find_static_host(world, std::move(host), options, deadline()));
-    }
-    Duration kept(const HostsAnswer& answer) const { return answer.expires - clock.now(); }
-    static Deadline deadline() { return {{60'000'000'000}}; }
-};
 
 // "mx.example/10 192.0.2.1:25 ...; ..." or the kind of failure with its code.
 std::string said(const HostsAnswer& answer) {
@@ -327,8 +109,7 @@ const FindCase kFinds[] = {
      "a.example/10 192.0.2.1:25; b.example/20 192.0.2.2:25"},
     {"CaseOfTheDomainIsIgnored", "PLAIN.example",
      "a.example/10 192.0.2.1:25; b.example/20 192.0.2.2:25"},
-    {"WithoutMxTheDomainIsItsOwnHost", "implicit.example",
-     "implicit.example/0 192.0.2.3:25"},
+    {"WithoutMxTheDomainIsItsOwnHost", "implicit.example", "implicit.example/0 192.0.2.3:25"},
     {"ImplicitMxOverIpv6", "aaaa-only.example", "aaaa-only.example/0 [2001:db8::5]:25"},
     {"FamiliesTakeTurnsIpv6First", "both.example",
      "both.example/0 [2001:db8::11]:25 192.0.2.11:25 [2001:db8::12]:25 192.0.2.12:25 "
@@ -342,8 +123,7 @@ const FindCase kFinds[] = {
     {"MxWithoutAnyAddressIsForGood", "gone-hosts.example", "no address 5.4.4"},
     {"HostWithoutAddressIsLeftOut", "first-gone.example", "b.example/20 192.0.2.2:25"},
     {"BestHostIsUs", "us-best.example", "loop 5.4.6"},
-    {"HostsAtAndBehindOurPreferenceAreDropped", "us-second.example",
-     "a.example/10 192.0.2.1:25"},
+    {"HostsAtAndBehindOurPreferenceAreDropped", "us-second.example", "a.example/10 192.0.2.1:25"},
     {"WeAreKnownByAnAddress", "us-by-address.example", "b.example/10 192.0.2.2:25"},
     {"ImplicitMxIsUsByAddress", "us-only-by-address.example", "loop 5.4.6"},
     {"ImplicitMxIsUsByName", "us.example", "loop 5.4.6"},
@@ -354,7 +134,10 @@ const FindCase kFinds[] = {
      "a.example/10 192.0.2.1:25; b.example/20 192.0.2.2:25"},
     {"AddressesWhereNoHostCanBe", "unusable.example", "no address 5.4.4"},
     {"UnusableAddressesAreLeftOut", "partly.example", "partly.example/0 192.0.2.7:25"},
-    {"ULabelsAreAsked", "b\xC3\xBC" "cher.example", "xn--bcher-kva.example/0 192.0.2.8:25"},
+    {"ULabelsAreAsked",
+     "b\xC3\xBC"
+     "cher.example",
+     "xn--bcher-kva.example/0 192.0.2.8:25"},
     {"Literal", "[192.0.2.50]", "[192.0.2.50]/0 192.0.2.50:25"},
     {"Literal6", "[IPv6:2001:db8::50]", "[IPv6:2001:db8::50]/0 [2001:db8::50]:25"},
     {"LiteralOfOurs", "[192.0.2.99]", "loop 5.4.6"},
@@ -403,7 +186,8 @@ TEST(FindStaticHost, AnswersAsSpecified) {
 TEST(FindHosts, EqualPreferencesComeInEveryOrder) {
     std::string zones = "r.example 60 MX 5 first.example\nfirst.example 60 A 192.0.2.1\n";
     for (int i = 2; i <= 4; i++) {
-        zones += fmt::format("r.example 60 MX 10 h{}.example\nh{}.example 60 A 192.0.2.{}\n", i, i, i);
+        zones +=
+            fmt::format("r.example 60 MX 10 h{}.example\nh{}.example 60 A 192.0.2.{}\n", i, i, i);
     }
     std::map<std::string, int> orders;
     for (uint64_t seed = 0; seed < 600; seed++) {
@@ -423,9 +207,9 @@ TEST(FindHosts, AllAddressesAreAskedSideBySide) {
     Rig rig(kZones);
     rig.find("plain.example");
     EXPECT_EQ(rig.resolver.open_max, 4);
-    EXPECT_THAT(rig.resolver.asked, UnorderedElementsAre("MX plain.example", "A a.example",
-                                                         "AAAA a.example", "A b.example",
-                                                         "AAAA b.example"));
+    EXPECT_THAT(rig.resolver.asked,
+                UnorderedElementsAre("MX plain.example", "A a.example", "AAAA a.example",
+                                     "A b.example", "AAAA b.example"));
 }
 
 TEST(FindHosts, HostsBehindOurNameAreNotAsked) {
@@ -454,7 +238,8 @@ TEST(FindHosts, HostsAndAddressesAreBounded) {
     std::string zones;
     for (int i = 0; i < 30; i++) {
         zones += fmt::format("many.example 60 MX {} h{}.example\n", 100 - i, i);
-        for (int j = 0; j < 20; j++) zones += fmt::format("h{}.example 60 A 192.0.{}.{}\n", i, i, j);
+        for (int j = 0; j < 20; j++)
+            zones += fmt::format("h{}.example 60 A 192.0.{}.{}\n", i, i, j);
         zones += fmt::format("h{}.example 60 AAAA 2001:db8::{:x}\n", i, i + 1);
     }
     Rig rig(zones);
@@ -510,8 +295,7 @@ TEST(FindHosts, ExpiresWithTheSmallestTtlWithinBounds) {
         {"SmallestIsTheAddress", "d.example 800 MX 1 a.example\na.example 400 A 192.0.2.1", 400s},
         {"NegativeAnswersCountToo", "d.example 9000 MX 1 a.example\na.example 9000 A 192.0.2.1",
          900s},
-        {"AtLeastTheMinimum", "d.example 0 MX 1 a.example\na.example 0 A 192.0.2.1",
-         kHostsKeptMin},
+        {"AtLeastTheMinimum", "d.example 0 MX 1 a.example\na.example 0 A 192.0.2.1", kHostsKeptMin},
         {"AtMostTheMaximum",
          "d.example 999999 MX 1 a.example\na.example 999999 A 192.0.2.1\n"
          "a.example 999999 AAAA 2001:db8::1",
@@ -549,8 +333,8 @@ TEST(FindHosts, DnssecIsPassedOnHostByHost) {
 
 TEST(FindHosts, OnlySomeFailuresAreForGood) {
     using Status = HostsAnswer::Status;
-    for (Status status : {Status::NullMx, Status::NoSuchDomain, Status::NoAddress,
-                          Status::LoopToSelf}) {
+    for (Status status :
+         {Status::NullMx, Status::NoSuchDomain, Status::NoAddress, Status::LoopToSelf}) {
         EXPECT_TRUE(HostsAnswer{.status = status}.is_permanent());
     }
     EXPECT_FALSE(HostsAnswer{.status = Status::Ok}.is_permanent());

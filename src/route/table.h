@@ -132,6 +132,9 @@ public:
     // What delivery asks about a target of resolve().
     Destination destination(const Mailbox& mailbox) const;
 
+    // Whether mail of this domain is kept here.
+    bool is_local(std::string_view domain) const { return find_domain(domain) != nullptr; }
+
     std::size_t mailbox_count() const { return mailbox_count_; }
 
 private:

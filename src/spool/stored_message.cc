@@ -100,4 +100,18 @@ std::unique_ptr<ContentReader> open_content(const StoredMessage& message, world:
     return std::make_unique<LargeReader>(message.large_content, disk);
 }
 
+Task<std::string> read_beginning(const StoredMessage& message, world::Disk& disk,
+                                 std::size_t octets_max) {
+    auto reader = open_content(message, disk);
+    std::string content(std::min<uint64_t>(message.content_octets, octets_max), 0);
+    std::size_t have = 0;
+    while (have < content.size()) {
+        auto got = co_await reader->read(have, std::span(content).subspan(have));
+        if (!got || *got == 0) break;
+        have += *got;
+    }
+    content.resize(have);
+    co_return content;
+}
+
 }  // namespace postrider::spool

@@ -56,4 +56,8 @@ struct StoredMessage {
 // A reader of `message`'s content; it keeps alive what it needs of it. `disk` must outlive it.
 std::unique_ptr<ContentReader> open_content(const StoredMessage& message, world::Disk& disk);
 
+// At most `octets_max` octets from the beginning of the content; fewer when it cannot be read.
+Task<std::string> read_beginning(const StoredMessage& message, world::Disk& disk,
+                                 std::size_t octets_max);
+
 }  // namespace postrider::spool

@@ -53,11 +53,10 @@ def marks_in_mailbox(server):
 class SystemCalls(unittest.TestCase):
     def traced(self, binary):
         """(replies seen, violations) of a run under load."""
-        with Server(binary=binary, wrapper=["true"]) as server:
-            trace = server.directory / "trace"
-            server.kill()
-            server.wrapper = system_calls.tracer(trace)
-            server.start()
+        server = Server(binary=binary)
+        trace = server.directory / "trace"
+        server.wrapper = system_calls.tracer(trace)
+        with server:
             accepted, end = load(server, 8, "m")
             wait_until(lambda: len(accepted) >= 200, "200 messages to be accepted")
             end()

@@ -1,14 +1,15 @@
 """What Postrider puts into a Maildir, read back by Dovecot over IMAP and POP3 with curl as the
 reader: octet for octet what the client sent, after our trace fields."""
 
+import os
 import pwd
 import re
 import shutil
-import os
 import unittest
 
 from messages import EIGHT_BIT, message, messages
-from peers import IS_ROOT, MAIL_USER, Dovecot, hand_in
+from peer import IS_ROOT, MAIL_USER, hand_in
+from peers import Dovecot
 from server import Server, wait_until
 
 TRACE = re.compile(

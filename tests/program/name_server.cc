@@ -44,6 +44,13 @@ std::string peers() {
     return std::string(set ? set : POSTRIDER_SOURCE_DIR "/build/peers") + "/nsd";
 }
 
+std::string libraries() { return peers() + "/usr/lib/x86_64-linux-gnu"; }
+
+std::string read_file(const std::string& path) {
+    std::ifstream file(path);
+    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
 std::string configuration(const std::string& directory, uint16_t port) {
     std::string text = fmt::format(
         "server:\n  ip-address: 127.0.0.1\n  port: {1}\n  username: \"\"\n  chroot: \"\"\n"
@@ -77,18 +84,45 @@ Status<Error> NameServer::start() {
         return fail(program + " is missing: tools/peers nsd unpacks it");
     }
     std::string path = directory_ + "/nsd.conf";
-    std::ofstream(path) << configuration(directory_, port_);
-    std::string libraries = peers() + "/usr/lib/x86_64-linux-gnu";
+    std::ofstream(path) << configuration(directory_, port_) << more_zones_;
+    std::string path_of_libraries = libraries();
     process_ = ::fork();
     if (process_ == 0) {
         ::prctl(PR_SET_PDEATHSIG, SIGTERM);
         ::setpgid(0, 0);  // its children go with it
-        ::setenv("LD_LIBRARY_PATH", libraries.c_str(), 1);
+        ::setenv("LD_LIBRARY_PATH", path_of_libraries.c_str(), 1);
         ::execl(program.c_str(), program.c_str(), "-d", "-c", path.c_str(), nullptr);
         ::_exit(127);
     }
     ::setpgid(process_, process_);
     return wait_until_it_answers();
+}
+
+Status<Error> NameServer::sign_zones() {
+    auto status = sign("secure");
+    if (status) status = sign("altered");
+    if (!status) return status;
+    std::string path = directory_ + "/altered.zone";
+    std::string zone = read_file(path);
+    constexpr std::string_view kAddress = "192.0.2.1\n";
+    std::size_t at = zone.find(kAddress);
+    if (at == std::string::npos) return fail("the signed zone has another form than expected");
+    zone.replace(at, kAddress.size(), "192.0.2.66\n");
+    std::ofstream(path) << zone;
+    return {};
+}
+
+// With the tools of ldns, which come with NSD's folder.
+Status<Error> NameServer::sign(const std::string& zone) {
+    std::string command = fmt::format(
+        "cd {0} && export LD_LIBRARY_PATH={1} && "
+        "key=$({2}/usr/bin/ldns-keygen -a ECDSAP256SHA256 -k {3}) && cat $key.key >> anchors && "
+        "{2}/usr/bin/ldns-signzone -o {3} -f {3}.zone {4}/tests/program/zones/signed.zone $key",
+        directory_, libraries(), peers(), zone, POSTRIDER_SOURCE_DIR);
+    if (std::system(command.c_str()) != 0) return fail("a zone could not be signed: " + command);
+    more_zones_ +=
+        fmt::format("zone:\n  name: \"{0}\"\n  zonefile: \"{1}/{0}.zone\"\n", zone, directory_);
+    return {};
 }
 
 void NameServer::kill() {
@@ -100,8 +134,8 @@ void NameServer::kill() {
 
 Status<Error> NameServer::wait_until_it_answers() {
     // The SOA of "example".
-    constexpr std::array<uint8_t, 25> kQuestion = {0, 1, 0, 0, 0, 1, 0,   0,   0,   0,   0,   0, 7,
-                                                   'e', 'x', 'a', 'm', 'p', 'l', 'e', 0, 0, 6, 0, 1};
+    constexpr std::array<uint8_t, 25> kQuestion = {
+        0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 7, 'e', 'x', 'a', 'm', 'p', 'l', 'e', 0, 0, 6, 0, 1};
     int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     sockaddr_in at = loopback(port_);
     timeval fifth{.tv_sec = 0, .tv_usec = 200'000};
@@ -116,9 +150,7 @@ Status<Error> NameServer::wait_until_it_answers() {
     }
     ::close(fd);
     if (answered) return {};
-    std::ifstream log(directory_ + "/log");
-    return fail("NSD does not answer: " +
-                std::string(std::istreambuf_iterator<char>(log), std::istreambuf_iterator<char>()));
+    return fail("NSD does not answer: " + read_file(directory_ + "/log"));
 }
 
 }  // namespace postrider

@@ -22,6 +22,12 @@ public:
 
     // Returns when it answers.
     Status<Error> start();
+
+    // Before start(): serves signed.zone too, as "secure", and as "altered" with an address changed
+    // after it was signed. The keys of both are in trust_anchors().
+    Status<Error> sign_zones();
+    std::string trust_anchors() const { return directory_ + "/anchors"; }
+
     void kill();
 
     uint16_t port() const { return port_; }
@@ -29,9 +35,11 @@ public:
     std::string forwarder() const { return "127.0.0.1@" + std::to_string(port_); }
 
 private:
+    Status<Error> sign(const std::string& zone);
     Status<Error> wait_until_it_answers();
 
     std::string directory_;
+    std::string more_zones_;  // configuration
     uint16_t port_ = 0;
     int process_ = -1;
 };

@@ -1,18 +1,50 @@
-"""Other people's mail servers hand mail in to Postrider as their smarthost: it arrives octet for octet
-below the trace fields that each added."""
+"""Other people's mail servers hand mail in to Postrider as their smarthost: it arrives octet for
+octet below the trace fields that each added."""
 
 import re
 import unittest
 
 from messages import EIGHT_BIT, messages
-from peers import IS_ROOT, NEEDS_ROOT, Exim, OpenSmtpd, Postfix
+from peer import IS_ROOT, NEEDS_ROOT
+from peers import Dovecot, Exim, OpenSmtpd, Postfix
 from server import Server, wait_until
 
 OURS = re.compile(r"Return-Path: <sender@example\.org>\n"
                   r"Delivered-To: (?P<recipient>[^\n]+)\n"
-                  r"Received: from (?P<helo>\S+) (\([^\n]*\[127\.0\.0\.1\]\) by mail\.our\.test"
-                  r"|[^\n]*(\n[ \t][^\n]+)*)[^\n]*(\n[ \t][^\n]+)*\n")
+                  r"Received: from (?P<helo>\S+) \([^\n]*\[127\.0\.0\.1\]\)\s+by mail\.our\.test\s"
+                  r"[^\n]*(\n[ \t][^\n]+)*\n")
 THEIRS = re.compile(r"Received: from [^\n]*(\n[ \t][^\n]+)*\n")
+
+
+class Alone(unittest.TestCase):
+    """What a peer itself does to a message, so that a difference elsewhere is known to be ours."""
+
+    def take_all(self, kind):
+        sent = messages(to=b"x@far.test")
+        with kind() as peer:
+            for name, content in sent.items():
+                peer.take(content, "x@far.test", " BODY=8BITMIME" if name in EIGHT_BIT else "")
+            kept = peer.wait_for_messages(len(sent))
+            self.assertEqual(len(kept), len(sent))
+            for name, content in sent.items():
+                with self.subTest(message=name):
+                    content = content.replace(b"\r\n", b"\n")
+                    self.assertEqual(sum(octets.endswith(content) for octets in kept), 1)
+
+    def test_dovecot_keeps_every_message_unchanged(self):
+        self.take_all(Dovecot)
+
+    @unittest.skipUnless(IS_ROOT, NEEDS_ROOT)
+    def test_postfix_keeps_every_message_unchanged(self):
+        self.take_all(Postfix)
+
+    @unittest.skipUnless(IS_ROOT, NEEDS_ROOT)
+    def test_exim_keeps_every_message_unchanged(self):
+        self.take_all(Exim)
+
+    @unittest.skipUnless(IS_ROOT, NEEDS_ROOT)
+    def test_opensmtpd_keeps_every_message_unchanged(self):
+        self.take_all(OpenSmtpd)
 
 
 @unittest.skipUnless(IS_ROOT, f"each of them {NEEDS_ROOT}")
@@ -56,7 +88,7 @@ class HandsMailIn(unittest.TestCase):
                            f"{user}@our.test")
             wait_until(lambda: len(server.events("Delivered")) == 3, "three deliveries")
 
-    def wait_for_refusal(self, kind):
+    def hand_in_to_an_unknown_one(self, kind):
         """An unknown recipient is refused at RCPT; the peer then makes a bounce of its own, and the
         known recipient has the message."""
         content = messages()["plain"]
@@ -86,13 +118,13 @@ class HandsMailIn(unittest.TestCase):
         self.hand_in_to_many(OpenSmtpd)
 
     def test_postfix_understands_that_a_recipient_is_unknown(self):
-        self.wait_for_refusal(Postfix)
+        self.hand_in_to_an_unknown_one(Postfix)
 
     def test_exim_understands_that_a_recipient_is_unknown(self):
-        self.wait_for_refusal(Exim)
+        self.hand_in_to_an_unknown_one(Exim)
 
     def test_opensmtpd_understands_that_a_recipient_is_unknown(self):
-        self.wait_for_refusal(OpenSmtpd)
+        self.hand_in_to_an_unknown_one(OpenSmtpd)
 
 
 if __name__ == "__main__":

@@ -158,7 +158,8 @@ TEST_F(RealResolverTest, AnAnswerTooLargeForADatagramArrives) {
 }
 
 TEST_F(RealResolverTest, EachShardGetsItsAnswers) {
-    run({.forwarders = {server_->forwarder()}},
+    run(
+        {.forwarders = {server_->forwarder()}},
         [](World& world) -> Task<void> {
             constexpr int kPerShard = 50;
             int missing = 3 * kPerShard;
@@ -195,30 +196,47 @@ TEST_F(RealResolverTest, SilenceEndsAtTheDeadline) {
 
 TEST_F(RealResolverTest, TheSameQuestionIsOpenOnce) {
     SilentServer silent;
-    run({.forwarders = {silent.forwarder()}, .outstanding_max = 1},
+    run({.forwarders = {silent.forwarder()}, .outstanding_max = 1}, [](World& world) -> Task<void> {
+        int open = 20;
+        Signal changed(world.executor, world.clock);
+        auto one = [](World& w, int& left, Signal& done) -> Task<void> {
+            Answer answer = co_await ask(w, "plain.example", Type::Mx, 300ms);
+            EXPECT_EQ(answer.failure, Failure::Timeout);
+            if (--left == 0) done.notify_all();
+        };
+        for (int i = 0; i < 20; i++) world.executor.spawn(one(world, open, changed));
+        co_await world.executor.switch_to(0);
+        co_await world.executor.switch_to(0);
+        Answer other = co_await ask(world, "mx1.example", Type::A, 100ms);
+        EXPECT_EQ(other.failure, Failure::TooMany);
+        while (open > 0) co_await changed.wait(Deadline::never());
+        // Those who gave up made room.
+        other = co_await ask(world, "mx1.example", Type::A, 50ms);
+        EXPECT_EQ(other.failure, Failure::Timeout);
+    });
+}
+
+TEST_F(RealResolverTest, QuestionsBeyondTheLimitWaitForRoom) {
+    run({.forwarders = {server_->forwarder()}, .outstanding_max = 2},
         [](World& world) -> Task<void> {
-            int open = 20;
+            int open = 300;
             Signal changed(world.executor, world.clock);
-            auto one = [](World& w, int& left, Signal& done) -> Task<void> {
-                Answer answer = co_await ask(w, "plain.example", Type::Mx, 300ms);
-                EXPECT_EQ(answer.failure, Failure::Timeout);
+            auto one = [](World& w, int number, int& left, Signal& done) -> Task<void> {
+                // Each name three times, so that some find their answer when room comes.
+                std::string name = fmt::format("h{}.example", number / 3);
+                Answer answer = co_await ask(w, name, Type::A);
+                EXPECT_EQ(answer.status, Status::NxDomain) << answer.reason;
                 if (--left == 0) done.notify_all();
             };
-            for (int i = 0; i < 20; i++) world.executor.spawn(one(world, open, changed));
-            co_await world.executor.switch_to(0);
-            co_await world.executor.switch_to(0);
-            Answer other = co_await ask(world, "mx1.example", Type::A, 300ms);
-            EXPECT_EQ(other.failure, Failure::TooMany);
+            for (int i = 0; i < 300; i++) world.executor.spawn(one(world, i, open, changed));
             while (open > 0) co_await changed.wait(Deadline::never());
-            // Those who gave up made room.
-            other = co_await ask(world, "mx1.example", Type::A, 50ms);
-            EXPECT_EQ(other.failure, Failure::Timeout);
         });
 }
 
 TEST_F(RealResolverTest, StopsWhileQuestionsAreOpen) {
     SilentServer silent;
-    run({.forwarders = {silent.forwarder()}},
+    run(
+        {.forwarders = {silent.forwarder()}},
         [](World& world) -> Task<void> {
             auto one = [](World& w, std::string name) -> Task<void> {
                 co_await ask(w, name, Type::A);
@@ -269,6 +287,44 @@ TEST_F(RealResolverTest, AnswersAreKeptWhileTheServerIsGone) {
     });
 }
 
+TEST_F(RealResolverTest, SignaturesAreCheckedByTheTrustAnchors) {
+    NameServer own;
+    auto ready = own.sign_zones();
+    ASSERT_TRUE(ready) << ready.error().message;
+    ready = own.start();
+    ASSERT_TRUE(ready) << ready.error().message;
+    run({.forwarders = {own.forwarder()}, .trust_anchor_file = own.trust_anchors()},
+        [](World& world) -> Task<void> {
+            Answer answer = co_await ask(world, "secure", Type::Mx);
+            EXPECT_EQ(answer.status, Status::Ok) << answer.reason;
+            EXPECT_TRUE(answer.secure);
+            answer = co_await ask(world, "gone.secure", Type::A);
+            EXPECT_EQ(answer.status, Status::NxDomain) << answer.reason;
+            EXPECT_TRUE(answer.secure);
+
+            answer = co_await ask(world, "altered", Type::Mx);
+            EXPECT_TRUE(answer.secure);
+            answer = co_await ask(world, "mx.altered", Type::A);
+            EXPECT_EQ(answer.failure, Failure::Bogus);
+            EXPECT_NE(answer.reason, "");
+            EXPECT_TRUE(answer.records.empty());
+
+            answer = co_await ask(world, "plain.example", Type::Mx);
+            EXPECT_EQ(answer.status, Status::Ok) << answer.reason;
+            EXPECT_FALSE(answer.secure);
+
+            // A host whose address is bogus is not tried.
+            route::HostsOptions options;
+            auto hosts = co_await route::find_hosts(world, "altered", options,
+                                                    Deadline::after(world.clock.now(), 30s));
+            EXPECT_EQ(hosts.status, route::HostsAnswer::Status::Temporary);
+            hosts = co_await route::find_hosts(world, "secure", options,
+                                               Deadline::after(world.clock.now(), 30s));
+            EXPECT_TRUE(hosts.secure);
+            EXPECT_TRUE(!hosts.hosts.empty() && hosts.hosts[0].secure);
+        });
+}
+
 TEST_F(RealResolverTest, OptionsThatCannotBeAreTold) {
     NoLog log;
     RealWorld bad({.resolver = {.forwarders = {"no address"}}}, log);
@@ -295,9 +351,11 @@ struct RouteCase {
 TEST_F(RealResolverTest, RoutingFindsTheHostsOfTheZone) {
     using enum route::HostsAnswer::Status;
     const RouteCase kCases[] = {
-        {"plain.example", Ok,
+        {"plain.example",
+         Ok,
          {"mx1.example 192.0.2.1:25", "mx2.example [2001:db8::2]:25 192.0.2.2:25"}},
-        {"alias.example", Ok,
+        {"alias.example",
+         Ok,
          {"mx1.example 192.0.2.1:25", "mx2.example [2001:db8::2]:25 192.0.2.2:25"}},
         {"alias-of-host.example", Ok, {"mx-alias.example 192.0.2.1:25"}},
         {"implicit.example", Ok, {"implicit.example 192.0.2.3:25"}},

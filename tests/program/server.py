@@ -53,7 +53,7 @@ protocol = "lmtp"
 
 [smtp]
 sessions_per_address_max = 1000
-relay_networks = []
+relay_networks = {smtp_networks}
 {smtp}
 
 [spool]
@@ -70,8 +70,8 @@ local_backoff_max = "1s"
 
 [[domain]]
 name = "our.test"
-mailboxes = ["alice", "bob", "carol"]
-aliases = {{ "all" = ["alice", "bob"], "sales" = ["carol"] }}
+mailboxes = ["alice", "bob", "erin", "carol"]
+aliases = {{ "all" = ["alice", "bob"], "sales" = ["carol"], "away" = ["x@far.test"], "erin" = ["erin", "x@far.test"] }}
 postmaster = "alice"
 {domain}
 
@@ -90,7 +90,7 @@ class Server:
         self.log_path = self.directory / "log"
         self.wrapper = list(wrapper)
         values = {"top": "", "smtp": "", "queue": "", "delivery": "", "domain": "",
-                  "segment": "4 MiB", "min_free": "1 MiB"}
+                  "smtp_networks": "[]", "segment": "4 MiB", "min_free": "1 MiB"}
         values.update(settings)
         self.config.write_text(CONFIG.format(data=self.data, **values))
         self.process = None

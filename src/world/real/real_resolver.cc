@@ -17,7 +17,7 @@ using Failure = dns::Answer::Failure;
 namespace {
 
 constexpr int kInternetClass = 1;
-constexpr int kNoError = 0;    // RFC 1035 §4.1.1: RCODE
+constexpr int kNoError = 0;  // RFC 1035 §4.1.1: RCODE
 constexpr int kNxDomain = 3;
 constexpr int kRecordsMax = 1000;  // of one answer; more are not looked at
 
@@ -37,7 +37,7 @@ constexpr Setting kSettings[] = {
 constexpr Setting kForwarderSettings[] = {
     {"unblock-lan-zones:", "yes"},
     {"insecure-lan-zones:", "yes"},
-    {"local-zone:", "test. nodefault"},
+    {"local-zone:", "test. transparent"},
 };
 
 Status<Error> check(int error, std::string_view what) {
@@ -66,8 +66,8 @@ std::optional<std::vector<dns::Rdata>> records_of(const ub_result& result, dns::
 
 Answer answer_of(const ub_result& result, const Question& question, Duration took) {
     if (result.bogus) {
-        return Answer::temporary(Failure::Bogus, result.why_bogus ? result.why_bogus
-                                                                  : "DNSSEC validation failed");
+        return Answer::temporary(Failure::Bogus,
+                                 result.why_bogus ? result.why_bogus : "DNSSEC validation failed");
     }
     if (result.rcode != kNoError && result.rcode != kNxDomain) {
         auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
@@ -189,14 +189,22 @@ Task<Answer> RealResolver::query(Question question, Deadline deadline) {
 
 Task<Answer> RealResolver::ask(Question question, Deadline deadline) {
     if (!prepare()) co_return Answer::temporary(Failure::Broken, prepare().error().message);
-    if (auto kept = cache_.find(question, clock_.now())) co_return std::move(*kept);
-    auto found = flights_.find(question);
-    if (found == flights_.end() && flights_.size() >= options_.outstanding_max) {
-        co_return Answer::temporary(Failure::TooMany, "too many questions to DNS are open");
+    deadline = std::min(deadline, Deadline::after(clock_.now(), kQueryTimeMax));
+    auto found = flights_.end();
+    while (true) {
+        if (auto kept = cache_.find(question, clock_.now())) {
+            offer_room();  // if it was offered to us, we do not need it
+            co_return std::move(*kept);
+        }
+        found = flights_.find(question);
+        if (found != flights_.end() || has_room()) break;
+        if (!co_await room_.wait(deadline)) {
+            co_return Answer::temporary(Failure::TooMany, "too many questions to DNS are open");
+        }
     }
     Seat seat(found != flights_.end() ? found->second : take_off(question));
+    offer_room();
     Flight& flight = *seat.flight;
-    deadline = std::min(deadline, Deadline::after(clock_.now(), kQueryTimeMax));
     while (!flight.answer) {
         if (co_await flight.landed.wait(deadline)) continue;
         if (flight.answer) break;
@@ -213,9 +221,9 @@ std::shared_ptr<RealResolver::Flight> RealResolver::take_off(const Question& que
                                  static_cast<int>(question.type), kInternetClass, flight.get(),
                                  handle_answer, &flight->id);
     if (error != 0) {
-        land(*flight, Answer::temporary(Failure::Broken,
-                                        fmt::format("the resolver does not run: {}",
-                                                    ub_strerror(error))));
+        land(*flight,
+             Answer::temporary(Failure::Broken,
+                               fmt::format("the resolver does not run: {}", ub_strerror(error))));
     } else if (!descriptor_) {
         descriptor_.emplace(shard0_, ub_fd(context_.get()));
         watch();
@@ -249,12 +257,19 @@ void RealResolver::land(Flight& flight, Answer answer) {
     flight.landed.notify_all();
     Question question = flight.question;
     flights_.erase(question);  // `flight` lives on if somebody waits in it
+    offer_room();
 }
 
 void RealResolver::leave(Flight& flight) {
     ub_cancel(context_.get(), flight.id);
     Question question = flight.question;
     flights_.erase(question);
+    offer_room();
+}
+
+// To the one who has waited longest; who does not use it hands it on.
+void RealResolver::offer_room() {
+    if (has_room() && room_.has_waiters()) room_.notify_one();
 }
 
 }  // namespace postrider::world::real

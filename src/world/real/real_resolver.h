@@ -8,7 +8,8 @@
 //   2. An answer is kept (answer_cache.h) and given again until its TTL ends; failures are not.
 //   3. Who waits leaves at his deadline, at the latest after kQueryTimeMax; when nobody waits any
 //      more the question is cancelled.
-//   4. At most outstanding_max questions are open; further ones get TooMany at once.
+//   4. At most outstanding_max questions are open; further ones wait for room, and get TooMany when
+//      their deadline passes first.
 //
 // What libunbound calls SERVFAIL may be a failure that the servers reported, or silence of all of
 // them that outlasted its own patience: it does not say. The reason tells how long it took.
@@ -19,8 +20,8 @@
 
 #pragma once
 
-#include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <memory>
 #include <optional>
 #include <string>
@@ -66,8 +67,8 @@ public:
     RealResolver(const RealResolver&) = delete;
     RealResolver& operator=(const RealResolver&) = delete;
 
-    // Reads the options, once; says what is wrong with them. The first question does it too: this is
-    // for a start that should fail early. On shard 0, or when no loop runs.
+    // Reads the options, once; says what is wrong with them. The first question does it too: this
+    // is for a start that should fail early. On shard 0, or when no loop runs.
     const Status<Error>& prepare();
 
     Task<dns::Answer> query(dns::Question question, Deadline deadline) override;
@@ -86,6 +87,8 @@ private:
     std::shared_ptr<Flight> take_off(const dns::Question& question);
     void land(Flight& flight, dns::Answer answer);
     void leave(Flight& flight);
+    bool has_room() const { return flights_.size() < options_.outstanding_max; }
+    void offer_room();
     void watch();
     static void handle_answer(void* flight, int error, ub_result* result);
 
@@ -96,6 +99,7 @@ private:
     std::unique_ptr<ub_ctx, FreeContext> context_;
     std::optional<Status<Error>> prepared_;
     std::unordered_map<dns::Question, std::shared_ptr<Flight>> flights_;
+    Signal room_{executor_, clock_};
     boost::asio::io_context& shard0_;
     std::optional<Descriptor> descriptor_;  // from the first question on
 };

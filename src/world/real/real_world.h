@@ -84,7 +84,7 @@ private:
     WorkerPool workers_{executor_};
     RealDisk disk_{workers_, executor_};
     RealProcess process_{executor_, clock_};
-    RealResolver resolver_;  // uses shard 0's context
+    RealResolver resolver_;                              // uses shard 0's context
     std::vector<std::unique_ptr<SignalWatch>> signals_;  // they use shard 0's context
     std::vector<std::thread> threads_;
 };

@@ -1,0 +1,223 @@
+// sim/river_test.cc: the whole river in the simulator: whatever the day brings, what was answered
+// 250 is in its mailbox once, octet for octet.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string_view>
+
+#include "sim/mailbox_check.h"
+#include "sim/river_host.h"
+#include "sim/river_scenario.h"
+
+namespace postrider::sim {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A server and its clients without accidents, but for those that a test makes.
+struct River {
+    explicit River(uint64_t seed, MailClientOptions clients = {},
+                   const std::string& config = river_config())
+        : sim(seed), server(sim, config), client(sim, clients) {
+        sim.net().faults.latency_max = 3ms;
+        server.boot();
+        EXPECT_TRUE(sim.run_until([&] { return server.is_open(); }, 1min)) << server.open_error();
+        client.start();
+    }
+
+    uint64_t accepted() { return client.book().accepted; }
+
+    bool run_until_accepted(uint64_t more) {
+        uint64_t wanted = accepted() + more;
+        return sim.run_until([&] { return accepted() >= wanted; }, 1h);
+    }
+
+    // Clients get rid of what they have begun, the queue becomes empty, and all is looked at.
+    void expect_everything_arrives() {
+        client.pause();
+        EXPECT_TRUE(sim.run_until([&] { return client.is_idle(); }, 1h));
+        EXPECT_TRUE(server.run_until_empty(24h));
+        check.run(server.host().disk().files(), client.book(), {});
+        for (const std::string& fault : check.faults()) ADD_FAILURE() << fault;
+        for (const std::string& fault : client.book().faults) ADD_FAILURE() << fault;
+    }
+
+    Simulation sim;
+    RiverHost server;
+    MailClient client;
+    MailboxCheck check;
+};
+
+void expect_kept_promises(RiverScenario scenario, uint64_t seeds) {
+    for (uint64_t seed = 1; seed <= seeds; seed++) {
+        scenario.seed = seed;
+        RiverSummary sum = run_river(scenario);
+        EXPECT_EQ(sum.losses, scenario.losses);
+        EXPECT_GT(sum.accepted, scenario.losses);
+        EXPECT_GT(sum.delivered, sum.accepted) << "some go to several mailboxes";
+        for (const std::string& violation : sum.violations) {
+            ADD_FAILURE() << "seed " << seed << ": " << violation;
+        }
+    }
+}
+
+bool mentions(const RiverSummary& sum, std::string_view words) {
+    return std::ranges::any_of(sum.violations, [&](const std::string& violation) {
+        return violation.find(words) != std::string::npos;
+    });
+}
+
+TEST(River, AMessageGoesInAndLiesInItsMaildir) {
+    River river(1, {.sessions = 1, .messages_per_session_max = 1});
+    ASSERT_TRUE(river.run_until_accepted(1));
+    river.expect_everything_arrives();
+    EXPECT_EQ(river.accepted(), 1u);
+    EXPECT_GE(river.check.copies(), 1u);
+}
+
+TEST(River, ALossOfPowerLosesNothingAndDoublesNothing) {
+    expect_kept_promises({.losses = 50}, 6);
+}
+
+TEST(River, AKillLosesNothingAndDoublesNothing) {
+    expect_kept_promises({.losses = 50, .kills_per_1000 = 1000}, 2);
+}
+
+TEST(River, AStopUnderLoadLosesNothingAndDoublesNothing) {
+    expect_kept_promises({.losses = 30, .stops_per_1000 = 1000}, 2);
+}
+
+TEST(River, ClockJumpsAndSleepLoseNothingAndDoubleNothing) {
+    expect_kept_promises(
+        {.losses = 20, .clock_jumps_per_1000 = 500, .suspensions_per_1000 = 200}, 2);
+}
+
+TEST(River, FailingSyncsBetweenLossesOfPowerLoseNothing) {
+    expect_kept_promises(
+        {.losses = 30, .kills_per_1000 = 500, .failing_syncs_per_1000 = 700}, 2);
+}
+
+// The checker that found nothing above must find what a disk without sync loses.
+TEST(River, ASyncThatDoesNothingIsCaught) {
+    bool lost = false;
+    for (uint64_t seed = 1; seed <= 5 && !lost; seed++) {
+        RiverSummary sum = run_river({.seed = seed, .losses = 20, .forget_sync = true});
+        EXPECT_GT(sum.violations_count, 0u) << "seed " << seed;
+        lost = mentions(sum, "other octets") || mentions(sum, "was accepted and");
+    }
+    EXPECT_TRUE(lost) << "violations, but none of them about a mailbox";
+}
+
+TEST(River, ADirectorySyncThatDoesNothingIsCaught) {
+    bool lost = false;
+    for (uint64_t seed = 1; seed <= 5 && !lost; seed++) {
+        RiverSummary sum = run_river({.seed = seed, .losses = 20, .forget_directory_sync = true});
+        lost = mentions(sum, "was accepted and");
+    }
+    EXPECT_TRUE(lost);
+}
+
+TEST(River, ASeedRepeatsARunBitByBit) {
+    RiverScenario scenario{.seed = 11, .losses = 12, .kills_per_1000 = 300, .stops_per_1000 = 200};
+    RiverSummary first = run_river(scenario);
+    RiverSummary second = run_river(scenario);
+    EXPECT_EQ(first.text(), second.text());
+    EXPECT_EQ(first.events, second.events);
+    scenario.seed = 12;
+    EXPECT_NE(run_river(scenario).trace_hash, first.trace_hash);
+}
+
+TEST(River, AFullDiskRefusesWritesOutcomesAndServesAgain) {
+    River river(3, {.large_per_1000 = 0}, river_config("", "", "20 MiB"));
+    ASSERT_TRUE(river.run_until_accepted(50));
+    MailBook& book = river.client.book();
+    DiskFaults& faults = river.server.host().disk_faults();
+    // The segments that are ready are used up first; then nothing new gets in until deliveries have
+    // emptied one: for that their outcomes must be written.
+    faults.capacity = river.server.host().disk().files().used_pages() * 4096 + (20ull << 20);
+    ASSERT_TRUE(river.sim.run_until([&] { return book.codes[452] > 500; }, 1h));
+    river.client.pause();
+    EXPECT_TRUE(river.sim.run_until([&] { return river.client.is_idle(); }, 1h));
+    EXPECT_TRUE(river.server.run_until_empty(1h)) << "outcomes are written all the same";
+
+    faults.capacity = 16ull << 30;
+    river.client.resume();
+    EXPECT_TRUE(river.run_until_accepted(50)) << "service returns by itself";
+    river.expect_everything_arrives();
+}
+
+// Not one octet is left, for the mailboxes neither.
+TEST(River, ADiskFullToTheLastOctetSurvivesALossOfPower) {
+    River river(4);
+    ASSERT_TRUE(river.run_until_accepted(50));
+    FileSystem& files = river.server.host().disk().files();
+    DiskFaults& faults = river.server.host().disk_faults();
+    faults.capacity = files.used_pages() * 4096 + (3ull << 20);
+    ASSERT_TRUE(river.sim.run_until([&] { return river.client.book().codes[452] > 500; }, 1h));
+    river.server.power_loss();
+    river.sim.run_for(10ms);
+    river.server.boot();
+    ASSERT_TRUE(river.sim.run_until([&] { return river.server.is_open(); }, 1min))
+        << river.server.open_error();
+    river.sim.run_for(2s);
+    faults.capacity = 16ull << 30;
+    EXPECT_TRUE(river.run_until_accepted(50));
+    river.expect_everything_arrives();
+}
+
+TEST(River, AFailingSyncIsAnswered451AndServiceReturns) {
+    River river(5);
+    ASSERT_TRUE(river.run_until_accepted(50));
+    DiskFaults& faults = river.server.host().disk_faults();
+    faults.fail_every_sync = true;
+    ASSERT_TRUE(river.sim.run_until([&] { return river.client.book().codes[451] > 20; }, 1h));
+    uint64_t accepted = river.accepted();
+    river.sim.run_for(2s);
+    EXPECT_EQ(river.accepted(), accepted) << "nothing is accepted that is not durable";
+
+    faults.fail_every_sync = false;
+    EXPECT_TRUE(river.run_until_accepted(50)) << "service returns by itself";
+    river.expect_everything_arrives();
+}
+
+TEST(River, MemoryStaysBelowItsLimitHoweverManyClientsCome) {
+    MailClientOptions many{.sessions = 800,
+                           .reply_time = 30s,
+                           .messages_per_session_max = 2,
+                           .large_per_1000 = 1000,
+                           .remote_per_1000 = 0};
+    River river(6, many,
+                river_config("memory_max = \"32 MiB\"", "sessions_per_address_max = 1000"));
+    river.sim.net().faults.latency_min = 20ms;
+    river.sim.net().faults.latency_max = 200ms;
+    std::size_t peak = 0;
+    std::size_t limit = river.server.river().memory().limit();
+    EXPECT_EQ(limit, 32u << 20);
+    ASSERT_TRUE(river.sim.run_until(
+        [&] {
+            peak = std::max(peak, river.server.river().memory().used());
+            return river.accepted() >= 300;
+        },
+        1h));
+    EXPECT_LE(peak, limit);
+    EXPECT_GT(peak, limit * 8 / 10) << "the limit was not reached: the test says nothing";
+    EXPECT_GT(river.client.book().codes[452] + river.client.book().codes[421], 0u);
+    river.expect_everything_arrives();
+    EXPECT_EQ(river.server.river().memory().used(), 0u) << "everything is given back";
+}
+
+TEST(River, StoppingIsToldToIdleClientsAndLetsTransactionsEnd) {
+    River river(7);
+    ASSERT_TRUE(river.run_until_accepted(30));
+    river.server.stop(30s);
+    ASSERT_TRUE(river.sim.run_until([&] { return river.server.has_stopped(); }, 1min));
+    EXPECT_GT(river.client.book().codes[421], 0u);
+    river.server.kill();
+    river.server.boot();
+    ASSERT_TRUE(river.run_until_accepted(30));
+    river.expect_everything_arrives();
+}
+
+}  // namespace
+}  // namespace postrider::sim

@@ -1,0 +1,276 @@
+"""Mail goes on: to the next host, again after a failure, or back to its sender."""
+
+import re
+import socket
+import threading
+import unittest
+
+from server import LIMIT, Client, Server, wait_until
+
+MESSAGE = ("From: <alice@our.test>\r\n"
+           "To: <x@far.test>\r\n"
+           "Subject: onward\r\n"
+           "Message-ID: <onward@our.test>\r\n"
+           "\r\n"
+           ".a dot\r\n"
+           "text\r\n")
+
+
+class Scripted:
+    """A next host that answers by a script: a function from the client's line to a reply, or None
+    to hang up. Notes each message it took."""
+
+    def __init__(self, answer):
+        self.answer = answer
+        self.messages = []
+        self.connections = 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listener.close()
+
+    def accept(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+
+    def serve(self, connection):
+        connection.settimeout(LIMIT)
+        with connection, connection.makefile("rb") as lines:
+            try:
+                connection.sendall(self.answer("") or b"")
+                while line := lines.readline():
+                    word = line.decode().strip()
+                    reply = self.answer(word)
+                    if reply is None:
+                        return
+                    connection.sendall(reply)
+                    if word.upper() == "DATA" and reply.startswith(b"354"):
+                        content = b""
+                        while (line := lines.readline()) != b".\r\n":
+                            if not line:
+                                return
+                            content += line[1:] if line.startswith(b".") else line
+                        reply = self.answer(".")
+                        if reply is None:
+                            return
+                        # "." alone: the client has no recipient left (RFC 2920 section 3.1).
+                        if reply.startswith(b"250") and content:
+                            self.messages.append(content)
+                        connection.sendall(reply)
+            except OSError:
+                pass
+
+
+def polite(word):
+    if word == "":
+        return b"220 far.test ESMTP\r\n"
+    verb = word.split()[0].upper()
+    return {"EHLO": b"250-far.test\r\n250-PIPELINING\r\n250 8BITMIME\r\n", "DATA": b"354 go\r\n",
+            "QUIT": b"221 bye\r\n"}.get(verb, b"250 ok\r\n")
+
+
+def but(**exceptions):
+    """polite, but for some verbs; DOT is the end of the message, HELLO the greeting. A list is used
+    up reply by reply."""
+    def answer(word):
+        verb = {"": "HELLO", ".": "DOT"}.get(word, word.split()[0].upper() if word else "")
+        reply = exceptions.get(verb, polite(word))
+        if isinstance(reply, list):
+            reply = reply.pop(0) if reply else polite(word)
+        return reply
+    return answer
+
+
+def relaying(port, **more):
+    """A server of ours that hands far.test to 127.0.0.1:port and retries soon."""
+    queue = more.pop("queue", "") + '\nbackoff_first = "1s"\nbackoff_max = "1s"\n'
+    domain = more.pop("domain", "")
+    route = f'[[route]]\ndomain = "far.test"\nhost = "127.0.0.1:{port}"\n'
+    return Server(smtp_networks='["127.0.0.0/8"]', queue=queue, domain=domain + "\n" + route, **more)
+
+
+class Relayed(unittest.TestCase):
+    def test_octet_for_octet_with_our_received_in_front(self):
+        with Scripted(polite) as far, relaying(far.port) as server:
+            with server.connect() as client:
+                reply = client.deliver("x@far.test", MESSAGE, sender="alice@our.test")
+                identity = reply.split()[-1]
+            content = wait_until(lambda: far.messages, "the message at the far end")[0].decode()
+            begin = content.index("From: ")
+            self.assertEqual(content[begin:], MESSAGE)
+            self.assertTrue(content.startswith("Received: from client.example.org"))
+            self.assertIn(identity, content[:begin])
+            wait_until(lambda: server.events("Delivered"), "the outcome in the log")
+            self.assertIn('"entries": 0', server.ask("status"))
+
+    def test_many_messages_over_few_connections(self):
+        with Scripted(polite) as far, relaying(far.port) as server:
+            with server.connect() as client:
+                for _ in range(200):
+                    client.deliver("x@far.test", MESSAGE, sender="alice@our.test")
+            wait_until(lambda: len(far.messages) == 200, "all messages at the far end")
+            self.assertLess(far.connections, 200)
+
+    def test_again_after_a_temporary_failure_of_one_recipient_only(self):
+        replies = [b"250 ok\r\n", b"451 4.7.1 greylisted, come again\r\n"]
+        with Scripted(but(RCPT=replies)) as far, relaying(far.port) as server:
+            with server.connect() as client:
+                client.deliver(["x@far.test", "y@far.test"], MESSAGE, sender="alice@our.test")
+            wait_until(lambda: len(far.messages) == 2, "both transactions")
+            deferred = wait_until(lambda: server.events("Deferred"), "the deferral in the log")
+            self.assertEqual(len(deferred), 1)
+            self.assertIn("to=y@far.test", deferred[0])
+
+    def test_after_the_next_host_took_it_but_its_answer_was_lost(self):
+        with Scripted(but(DOT=[None])) as far, relaying(far.port) as server:
+            with server.connect() as client:
+                client.deliver("x@far.test", MESSAGE, sender="alice@our.test")
+            wait_until(lambda: len(far.messages) == 1, "the second attempt")
+
+    def test_after_421_anywhere(self):
+        for verb in ("HELLO", "EHLO", "MAIL", "RCPT", "DATA", "DOT"):
+            with self.subTest(verb), Scripted(but(**{verb: [b"421 4.3.2 going down\r\n"]})) as far:
+                with relaying(far.port) as server:
+                    with server.connect() as client:
+                        client.deliver("x@far.test", MESSAGE, sender="alice@our.test")
+                    wait_until(lambda: len(far.messages) == 1, "the message after " + verb)
+
+    def test_when_a_dead_host_comes_back(self):
+        with socket.create_server(("127.0.0.1", 0)) as placeholder:
+            port = placeholder.getsockname()[1]
+        with relaying(port) as server:
+            with server.connect() as client:
+                client.deliver("x@far.test", MESSAGE, sender="alice@our.test")
+            wait_until(lambda: server.events("Deferred"), "a first failure")
+            listing = server.ask("queue", "list")
+            self.assertIn("Connection", listing)
+            far = Scripted.__new__(Scripted)
+            far.answer, far.messages, far.connections = polite, [], 0
+            far.listener = socket.create_server(("127.0.0.1", port))
+            threading.Thread(target=far.accept, daemon=True).start()
+            server.ask("queue", "retry", "--domain", "far.test")
+            wait_until(lambda: far.messages, "the message")
+            far.listener.close()
+
+
+class Forwarded(unittest.TestCase):
+    def test_a_copy_stays_and_one_goes_on_with_a_mark(self):
+        with Scripted(polite) as far, relaying(far.port) as server:
+            with server.connect() as client:
+                client.deliver(["erin@our.test", "bob@our.test"], MESSAGE, sender="s@else.test")
+            content = wait_until(lambda: far.messages, "the forwarded copy")[0].decode()
+            self.assertTrue(content.startswith("Delivered-To: erin@our.test\r\nReceived: "), content)
+            self.assertEqual(content[content.index("From: "):], MESSAGE)
+            for user in ("erin", "bob"):
+                kept = server.wait_for_messages(user, 1)[0].read_text()
+                self.assertIn(f"Delivered-To: {user}@our.test\n", kept)
+
+    def test_a_message_that_comes_back_is_not_forwarded_again(self):
+        with Scripted(polite) as far, relaying(far.port) as server:
+            with server.connect() as client:
+                client.deliver("away@our.test", "Delivered-To: away@our.test\r\n" + MESSAGE,
+                               sender="alice@our.test")
+            bounce = server.wait_for_messages("alice", 1)[0].read_text()
+            self.assertIn("Status: 5.4.6", bounce)
+            self.assertIn("mail loop", bounce)
+            self.assertEqual(far.messages, [])
+
+
+class Bounced(unittest.TestCase):
+    def bounce_of(self, server, count=1):
+        return server.wait_for_messages("alice", count)[-1].read_text()
+
+    def test_with_the_words_of_the_next_host(self):
+        with Scripted(but(RCPT=b"550 5.1.1 nobody of that name\r\n")) as far:
+            with relaying(far.port) as server:
+                with server.connect() as client:
+                    client.deliver("x@far.test", MESSAGE, sender="alice@our.test")
+                bounce = self.bounce_of(server)
+        self.assertTrue(bounce.startswith("Return-Path: <>\n"), bounce[:100])
+        self.assertIn("Subject: Your message could not be delivered", bounce)
+        self.assertIn("Final-Recipient: rfc822; x@far.test\nAction: failed\nStatus: 5.1.1\n", bounce)
+        self.assertIn("nobody of that name", bounce)
+        self.assertIn("In-Reply-To: <onward@our.test>", bounce)
+        self.assertIn(MESSAGE.replace("\r\n", "\n"), bounce)
+
+    def test_never_when_its_sender_is_null(self):
+        with Scripted(but(RCPT=b"550 no\r\n")) as far, relaying(far.port) as server:
+            with server.connect() as client:
+                client.deliver("x@far.test", MESSAGE, sender="")
+            wait_until(lambda: server.events("Failed"), "the failure")
+            wait_until(lambda: '"entries": 0' in server.ask("status"), "an empty queue")
+            self.assertEqual(server.messages("alice"), [])
+
+    def test_when_it_is_too_old(self):
+        with relaying(1, queue='expiry = "1m"\ndelay_notice = "2s"') as server:
+            with server.connect() as client:
+                client.deliver("x@far.test", MESSAGE, sender="alice@our.test")
+            first = self.bounce_of(server)
+            self.assertIn("Action: delayed", first)
+            server.wait_for_messages("alice", 2, limit=90)
+            all_texts = [path.read_text() for path in server.messages("alice")]
+            self.assertTrue(any("Action: failed" in text for text in all_texts))
+
+
+class Operated(unittest.TestCase):
+    def test_held_released_removed_and_given_back(self):
+        with Scripted(but(RCPT=b"451 later\r\n")) as far:
+            with relaying(far.port, queue="") as server:
+                with server.connect() as client:
+                    for user in ("x", "y", "z"):
+                        client.deliver(f"{user}@far.test", MESSAGE, sender="alice@our.test")
+                wait_until(lambda: len(server.events("Deferred")) >= 3, "three deferrals")
+                preview = server.ask("queue", "hold", "--all", "--preview")
+                self.assertIn("3 would be touched", preview)
+                self.assertNotIn("held", server.ask("queue", "list"))
+
+                def held():
+                    server.ask("queue", "hold", "--all")
+                    return "3 in the queue" in server.ask("queue", "list", "--state", "held")
+                wait_until(held, "all to be held")
+                self.assertIn("1 of 1 done", server.ask("queue", "remove", "--recipient",
+                                                        "x@far.test"))
+                self.assertIn("1 of 1 done", server.ask("queue", "bounce", "--recipient",
+                                                        "y@far.test"))
+                self.assertIn("z@far.test",
+                              server.ask("queue", "list", "--json") and
+                              server.ask("show", self.only_id(server)))
+                self.assertIn("451 later", server.ask("show", self.only_id(server)))
+                far.answer = polite
+                server.ask("queue", "release", "--error", "later")
+                wait_until(lambda: far.messages, "the released message")
+                self.assertEqual(len(far.messages), 1)
+                bounce = server.wait_for_messages("alice", 1)[0].read_text()
+                self.assertIn("y@far.test", bounce)
+                wait_until(lambda: '"entries": 0' in server.ask("status"), "an empty queue")
+                self.assertEqual(len(server.messages("alice")), 1)
+
+    def only_id(self, server):
+        return re.search(r'"id":"([0-9A-Z]{13})"', server.ask("queue", "list", "--state", "held", "--json")).group(1)
+
+
+class Restarted(unittest.TestCase):
+    def test_it_remembers_what_waits_and_when(self):
+        with Scripted(but(RCPT=b"451 later\r\n")) as far:
+            with relaying(far.port, queue="") as server:
+                with server.connect() as client:
+                    client.deliver("x@far.test", MESSAGE, sender="alice@our.test")
+                wait_until(lambda: server.events("Deferred"), "a first failure")
+                server.kill()
+                far.answer = polite
+                server.start()
+                wait_until(lambda: far.messages, "the message after the restart")
+
+
+if __name__ == "__main__":
+    unittest.main()
