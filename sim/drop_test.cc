@@ -100,8 +100,8 @@ private:
 };
 
 Task<void> put(World& world, std::string name, std::string octets) {
-    auto file = co_await world.disk.open(std::string(kDirectory) + "/" + name,
-                                         world::OpenMode::CreateNew);
+    auto file =
+        co_await world.disk.open(std::string(kDirectory) + "/" + name, world::OpenMode::CreateNew);
     EXPECT_TRUE(file.has_value());
     std::string_view pieces[] = {octets};
     auto wrote = co_await (*file)->write_at(0, pieces);

@@ -19,8 +19,8 @@ std::string content_of(uint64_t mark, uint64_t octets, SeededRandom& random) {
         "From: <sender@client.example>\r\nSubject: mark {}\r\nX-Mark: {}\r\n\r\n", mark, mark);
     while (out.size() < octets) {
         // Repeats of a drawn word: quick to make, and different in each block; some need dots.
-        std::string word = fmt::format("{}{:016x}\r\n", random.below(20) == 0 ? "." : "",
-                                       random.next());
+        std::string word =
+            fmt::format("{}{:016x}\r\n", random.below(20) == 0 ? "." : "", random.next());
         for (int i = 0; i < 64 && out.size() < octets; i++) out += word;
     }
     return out;
@@ -46,8 +46,8 @@ struct MailClient::Session {
     std::unique_ptr<world::Stream> stream;
     Duration reply_time;
     std::string heard;
-    int code = 0;       // of the last reply
-    std::string text;   // its last line
+    int code = 0;      // of the last reply
+    std::string text;  // its last line
 
     Deadline deadline() const { return Deadline::after(world.clock.now(), reply_time); }
 
@@ -95,9 +95,14 @@ uint64_t MailClient::compose() {
     uint64_t mark = next_mark_++;
     SentMessage message;
     switch (random_.below(4)) {
-        case 0: break;
-        case 1: message.reverse_path = "alice@river.example"; break;
-        default: message.reverse_path = "sender@client.example"; break;
+        case 0:
+            break;
+        case 1:
+            message.reverse_path = "alice@river.example";
+            break;
+        default:
+            message.reverse_path = "sender@client.example";
+            break;
     }
     uint64_t first = random_.below(3);
     uint64_t count = 1 + random_.below(3);

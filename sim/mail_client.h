@@ -27,12 +27,12 @@
 namespace postrider::sim {
 
 struct SentMessage {
-    std::string reverse_path;              // without brackets; empty = null
-    std::vector<std::string> recipients;   // each once
-    std::string content;                   // CRLF line ends, no dots added
-    uint64_t ends = 0;                     // final dots sent: so many copies there may be
-    bool unanswered = false;               // no reply came to the last of them
-    std::vector<MessageId> accepted;       // answered 250 with this id
+    std::string reverse_path;             // without brackets; empty = null
+    std::vector<std::string> recipients;  // each once
+    std::string content;                  // CRLF line ends, no dots added
+    uint64_t ends = 0;                    // final dots sent: so many copies there may be
+    bool unanswered = false;              // no reply came to the last of them
+    std::vector<MessageId> accepted;      // answered 250 with this id
 };
 
 struct MailBook {
@@ -45,14 +45,14 @@ struct MailBook {
 };
 
 struct MailClientOptions {
-    int sessions = 20;                                   // at once
+    int sessions = 20;                                     // at once
     Duration reply_time = std::chrono::milliseconds(120);  // longest wait for a reply
     Duration pause_max = std::chrono::milliseconds(20);    // before a new connection
     uint64_t messages_per_session_max = 6;
-    uint64_t octets_max = 6'000;         // of a small message
-    uint32_t large_per_1000 = 20;        // these have up to large_octets_max
+    uint64_t octets_max = 6'000;   // of a small message
+    uint32_t large_per_1000 = 20;  // these have up to large_octets_max
     uint64_t large_octets_max = 260'000;
-    uint32_t remote_per_1000 = 60;       // with a recipient elsewhere, whose host is not found
+    uint32_t remote_per_1000 = 60;  // with a recipient elsewhere, whose host is not found
 };
 
 class MailClient {

@@ -55,8 +55,8 @@ void MailboxCheck::run(FileSystem& files, MailBook& book, const std::set<Message
     book.sent.clear();
 }
 
-void MailboxCheck::take_file(const MailBook& book, const std::string& user,
-                             const std::string& name, const std::string& text) {
+void MailboxCheck::take_file(const MailBook& book, const std::string& user, const std::string& name,
+                             const std::string& text) {
     auto id = id_in(name);
     if (!id) return fault(fmt::format("{} has the file {}", user, name));
     if (!seen_.emplace(user, *id).second) {
@@ -96,10 +96,9 @@ void MailboxCheck::take_report(const std::string& user, MessageId id, const std:
     // boundary="report.<its id>.<id of the original>"
     std::string begin = "boundary=\"report." + id.text() + ".";
     std::size_t at = text.find(begin);
-    auto original = at == std::string::npos
-                        ? std::nullopt
-                        : MessageId::parse(std::string_view(text).substr(at + begin.size(),
-                                                                         MessageId::kTextOctets));
+    auto original = at == std::string::npos ? std::nullopt
+                                            : MessageId::parse(std::string_view(text).substr(
+                                                  at + begin.size(), MessageId::kTextOctets));
     if (!original || !text.ends_with("--\n")) {
         return fault(fmt::format("{}: the report {} is not whole", user, id.text()));
     }

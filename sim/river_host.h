@@ -61,7 +61,7 @@ private:
     Simulation& sim_;
     Host& host_;
     std::shared_ptr<const daemon::Config> config_;
-    daemon::River* river_ = nullptr;       // of this life
+    daemon::River* river_ = nullptr;        // of this life
     world::Signal* stop_wanted_ = nullptr;  // of this life
     std::optional<Duration> stop_patience_;
     bool stopped_ = false;

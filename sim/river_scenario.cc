@@ -13,7 +13,7 @@ using namespace std::chrono_literals;
 
 constexpr uint64_t kDaysBeforeCheck = 10;
 constexpr Duration kSentWithin = 1min;  // what clients have in hand, without accidents
-constexpr Duration kEmptyWithin = 2h;  // the queue: some may wait for their next attempt
+constexpr Duration kEmptyWithin = 2h;   // the queue: some may wait for their next attempt
 
 class Run {
 public:
@@ -63,9 +63,9 @@ private:
             sim_.run_for(random.between(Duration(0ms), how_.life_max));
         }
         if (random.chance(how_.suspensions_per_1000)) {
-            river_.host().suspend(random.between(Duration(1ms), Duration(10s)),
-                                  random.below(2) == 0 ? SuspendedClock::Stops
-                                                       : SuspendedClock::GoesOn);
+            river_.host().suspend(
+                random.between(Duration(1ms), Duration(10s)),
+                random.below(2) == 0 ? SuspendedClock::Stops : SuspendedClock::GoesOn);
             sim_.run_for(random.between(Duration(0ms), Duration(12s)));
         }
         DiskFaults& disk = river_.host().disk_faults();
@@ -144,8 +144,8 @@ std::string RiverSummary::text() const {
     return fmt::format(
         "losses {}, accepted {}, delivered {}, reports {}, repeated {}, refused for now {}, "
         "set aside {}, damage {}, violations {}, trace {:016x}",
-        losses, accepted, delivered, reports, repeated, refused, set_aside, damage, violations_count,
-        trace_hash);
+        losses, accepted, delivered, reports, repeated, refused, set_aside, damage,
+        violations_count, trace_hash);
 }
 
 RiverSummary run_river(const RiverScenario& scenario) { return Run(scenario).run(); }

@@ -21,14 +21,14 @@ namespace postrider::sim {
 
 struct RiverScenario {
     uint64_t seed = 1;
-    uint64_t losses = 50;  // of power, or kills and stops instead of them
-    uint32_t kills_per_1000 = 0;  // of these days, the program is killed and the system lives
-    uint32_t stops_per_1000 = 0;  // it is asked to stop, while clients send
-    uint32_t clock_jumps_per_1000 = 0;   // before the day ends the wall clock is set
-    uint32_t suspensions_per_1000 = 0;   // the machine sleeps
-    uint32_t failing_syncs_per_1000 = 0;  // some syncs and writes fail
-    bool forget_sync = false;             // a lie, to prove that it is seen
-    bool forget_directory_sync = false;   // the same for names
+    uint64_t losses = 50;               // of power, or kills and stops instead of them
+    uint32_t kills_per_1000 = 0;        // of these days, the program is killed and the system lives
+    uint32_t stops_per_1000 = 0;        // it is asked to stop, while clients send
+    uint32_t clock_jumps_per_1000 = 0;  // before the day ends the wall clock is set
+    uint32_t suspensions_per_1000 = 0;  // the machine sleeps
+    uint32_t failing_syncs_per_1000 = 0;                 // some syncs and writes fail
+    bool forget_sync = false;                            // a lie, to prove that it is seen
+    bool forget_directory_sync = false;                  // the same for names
     Duration life_max = std::chrono::milliseconds(300);  // from open to the end, at most
     MailClientOptions clients{};
 };

@@ -76,9 +76,7 @@ TEST(River, AMessageGoesInAndLiesInItsMaildir) {
     EXPECT_GE(river.check.copies(), 1u);
 }
 
-TEST(River, ALossOfPowerLosesNothingAndDoublesNothing) {
-    expect_kept_promises({.losses = 50}, 6);
-}
+TEST(River, ALossOfPowerLosesNothingAndDoublesNothing) { expect_kept_promises({.losses = 50}, 6); }
 
 TEST(River, AKillLosesNothingAndDoublesNothing) {
     expect_kept_promises({.losses = 50, .kills_per_1000 = 1000}, 2);
@@ -89,13 +87,12 @@ TEST(River, AStopUnderLoadLosesNothingAndDoublesNothing) {
 }
 
 TEST(River, ClockJumpsAndSleepLoseNothingAndDoubleNothing) {
-    expect_kept_promises(
-        {.losses = 20, .clock_jumps_per_1000 = 500, .suspensions_per_1000 = 200}, 2);
+    expect_kept_promises({.losses = 20, .clock_jumps_per_1000 = 500, .suspensions_per_1000 = 200},
+                         2);
 }
 
 TEST(River, FailingSyncsBetweenLossesOfPowerLoseNothing) {
-    expect_kept_promises(
-        {.losses = 30, .kills_per_1000 = 500, .failing_syncs_per_1000 = 700}, 2);
+    expect_kept_promises({.losses = 30, .kills_per_1000 = 500, .failing_syncs_per_1000 = 700}, 2);
 }
 
 // The checker that found nothing above must find what a disk without sync loses.

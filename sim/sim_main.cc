@@ -26,8 +26,7 @@ int main_of(int argc, char** argv) {
                  "kills, stops, clock jumps, suspensions and failing syncs as well");
     app.add_flag("--forget-sync", scenario.forget_sync,
                  "the disk's sync does nothing, to see that this is caught");
-    app.add_flag("--forget-directory-sync", scenario.forget_directory_sync,
-                 "the same for names");
+    app.add_flag("--forget-directory-sync", scenario.forget_directory_sync, "the same for names");
     app.add_flag("--expect-violations", expect_violations,
                  "exit 0 if there are violations, 1 if there are none");
     CLI11_PARSE(app, argc, argv);
@@ -50,7 +49,8 @@ int main_of(int argc, char** argv) {
         RiverSummary sum = run_river(scenario);
         fmt::print("seed {}: {}\n", scenario.seed, sum.text());
         for (const std::string& violation : sum.violations) fmt::print("  {}\n", violation);
-        if (sum.violations_count > 0) fmt::print("  to repeat it: --seed {} --seeds 1\n", scenario.seed);
+        if (sum.violations_count > 0)
+            fmt::print("  to repeat it: --seed {} --seeds 1\n", scenario.seed);
         std::fflush(stdout);
         total.losses += sum.losses;
         total.accepted += sum.accepted;

@@ -22,7 +22,8 @@ std::string obstacle(const world::ProcessRequest& request) {
             octets += text.size() + 1;
         }
     }
-    return octets > world::kProcessRequestOctetsMax ? "arguments and environment are too large" : "";
+    return octets > world::kProcessRequestOctetsMax ? "arguments and environment are too large"
+                                                    : "";
 }
 
 }  // namespace
@@ -51,8 +52,8 @@ Task<world::ProcessEnd> SimProcess::run(world::ProcessRequest request, world::Pr
     world::ProcessEnd out{.kind = end.by_signal ? Kind::Signalled : Kind::Exited,
                           .code = end.code,
                           .output = end.output.substr(end.output.size() - kept)};
-    Duration left = request.deadline.is_never() ? Duration::max()
-                                                : request.deadline.at - host_.now();
+    Duration left =
+        request.deadline.is_never() ? Duration::max() : request.deadline.at - host_.now();
     if (end.takes >= left) {
         out.kind = Kind::TimedOut;
         out.code = 0;

@@ -1,9 +1,9 @@
 // sim/sim_process.h: the programs of a simulated host, as functions.
 //
 // A scenario registers a function under a path; world::Process then finds it there. The function is
-// called once, when the program has read its input (or at once, if it reads none), and says what the
-// program printed, how it ended and how long that took in virtual time. Programs survive power_loss()
-// and kill() as files do; a run that is under way ends with its host.
+// called once, when the program has read its input (or at once, if it reads none), and says what
+// the program printed, how it ended and how long that took in virtual time. Programs survive
+// power_loss() and kill() as files do; a run that is under way ends with its host.
 //
 // A program that takes longer than its deadline has still been called: what it did outside, it did
 // before it was killed. A scenario in which it should not have says so in the function.
@@ -25,7 +25,7 @@ struct HostState;
 
 // How a simulated program ends.
 struct ProgramEnd {
-    int code = 0;     // exit code, or the signal
+    int code = 0;  // exit code, or the signal
     std::string output;
     Duration takes{};  // after its input was read; Duration::max() = it hangs
     bool by_signal = false;

@@ -13,9 +13,12 @@ constexpr auto kPieceTime = std::chrono::seconds(60);
 std::string why_not_connected(const std::string& path, const world::NetError& error) {
     using Kind = world::NetError::Kind;
     switch (error.kind) {
-        case Kind::Refused: return "no server answers at " + path + ": is `postrider serve` running?";
-        case Kind::NotPermitted: return "no permission to talk to the server at " + path;
-        default: return error.message;
+        case Kind::Refused:
+            return "no server answers at " + path + ": is `postrider serve` running?";
+        case Kind::NotPermitted:
+            return "no permission to talk to the server at " + path;
+        default:
+            return error.message;
     }
 }
 
@@ -44,15 +47,13 @@ Task<Result<Json>> call(world::World& world, std::string socket_path, Request re
     if (!stream) co_return fail(why_not_connected(socket_path, stream.error()));
     std::string line = request_line(request);
     std::array<std::string_view, 1> pieces{line};
-    auto sent =
-        co_await (*stream)->write(pieces, Deadline::after(world.clock.now(), kPieceTime));
+    auto sent = co_await (*stream)->write(pieces, Deadline::after(world.clock.now(), kPieceTime));
     if (!sent) co_return fail(sent.error().message);
 
     std::string pending;
     std::vector<char> block(64 * 1024);
     while (true) {
-        auto got =
-            co_await (*stream)->read(block, Deadline::after(world.clock.now(), kPieceTime));
+        auto got = co_await (*stream)->read(block, Deadline::after(world.clock.now(), kPieceTime));
         if (!got) co_return fail(got.error().message);
         if (*got == 0) co_return fail("the server ended before its answer did");
         pending.append(block.data(), *got);

@@ -34,8 +34,6 @@ std::string row_line(const Json& row) { return dump({{"row", row}}); }
 
 std::string done_line(const Json& summary) { return dump({{"done", summary}}); }
 
-std::string error_line(std::string_view message) {
-    return dump({{"error", std::string(message)}});
-}
+std::string error_line(std::string_view message) { return dump({{"error", std::string(message)}}); }
 
 }  // namespace postrider::admin

@@ -1,9 +1,9 @@
 // admin/protocol.h: the operator's API, as lines of JSON over a stream.
 //
-// A request is one line: {"command": "queue list", "args": {...}}. The answer is any number of rows,
-// one JSON object per line under the key "row", then exactly one last line: {"done": {...}} with a
-// summary, or {"error": "one sentence"}. Octets after the first line are ignored; one request per
-// connection, so that a slow answer never holds another one up.
+// A request is one line: {"command": "queue list", "args": {...}}. The answer is any number of
+// rows, one JSON object per line under the key "row", then exactly one last line: {"done": {...}}
+// with a summary, or {"error": "one sentence"}. Octets after the first line are ignored; one
+// request per connection, so that a slow answer never holds another one up.
 //
 // Limits: a line has at most kAdminLineOctetsMax octets.
 // Threads: values.

@@ -99,12 +99,12 @@ Task<void> Server::accept_loop(std::shared_ptr<Shared> shared) {
             continue;
         }
         if (shared->connections >= kConnectionsMax) continue;  // closed by its destructor
+        shared->connections++;
         shared->world.executor.spawn(answer(shared, std::move(*stream)));
     }
 }
 
 Task<void> Server::answer(std::shared_ptr<Shared> shared, std::unique_ptr<world::Stream> stream) {
-    shared->connections++;
     StreamRows rows(shared->world.clock, *stream);
     std::string last;
     auto line = co_await read_line(shared->world.clock, *stream);

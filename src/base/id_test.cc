@@ -15,8 +15,8 @@ TEST(MessageId, TextIsThirteenOctetsAndReadsBackInEitherCase) {
 }
 
 TEST(MessageId, WhatIsNoIdIsRefused) {
-    for (std::string_view bad : {"", "028T5CY4TQKF", "028T5CY4TQKFFF", "028T5CY4TQKFI", "028T5CY4TQK F",
-                                 "G000000000000", "ZZZZZZZZZZZZZ"}) {
+    for (std::string_view bad : {"", "028T5CY4TQKF", "028T5CY4TQKFFF", "028T5CY4TQKFI",
+                                 "028T5CY4TQK F", "G000000000000", "ZZZZZZZZZZZZZ"}) {
         EXPECT_FALSE(MessageId::parse(bad)) << bad;
     }
     EXPECT_EQ(MessageId::parse("FZZZZZZZZZZZZ"), MessageId{~uint64_t{0}});

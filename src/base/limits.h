@@ -10,15 +10,16 @@
 namespace postrider {
 
 // RFC 5321 §4.5.3.1: what must at least be taken; ours are the same or larger.
-inline constexpr std::size_t kLocalPartOctetsMax = 64;         // §4.5.3.1.1
-inline constexpr std::size_t kDomainOctetsMax = 255;           // §4.5.3.1.2
-inline constexpr std::size_t kPathOctetsMax = 256;             // §4.5.3.1.3, with the brackets
-inline constexpr std::size_t kCommandLineOctetsMax = 2048;     // §4.5.3.1.4 asks for 512 and more per extension
-inline constexpr std::size_t kReplyLineOctetsMax = 512;        // §4.5.3.1.5
-inline constexpr std::size_t kTextLineOctetsMax = 1000;        // §4.5.3.1.6, with CRLF
-inline constexpr std::size_t kRecipientsMin = 100;             // §4.5.3.1.8
+inline constexpr std::size_t kLocalPartOctetsMax = 64;  // §4.5.3.1.1
+inline constexpr std::size_t kDomainOctetsMax = 255;    // §4.5.3.1.2
+inline constexpr std::size_t kPathOctetsMax = 256;      // §4.5.3.1.3, with the brackets
+inline constexpr std::size_t kCommandLineOctetsMax =
+    2048;  // §4.5.3.1.4 asks for 512 and more per extension
+inline constexpr std::size_t kReplyLineOctetsMax = 512;  // §4.5.3.1.5
+inline constexpr std::size_t kTextLineOctetsMax = 1000;  // §4.5.3.1.6, with CRLF
+inline constexpr std::size_t kRecipientsMin = 100;       // §4.5.3.1.8
 
-inline constexpr std::size_t kHopsMax = 100;                   // §6.3: Received fields
+inline constexpr std::size_t kHopsMax = 100;  // §6.3: Received fields
 inline constexpr std::size_t kRecipientsAfterExpansionMax = 10'000;
 inline constexpr std::size_t kAliasDepthMax = 10;
 

@@ -7,8 +7,7 @@ namespace postrider {
 namespace {
 
 constexpr auto kCatalogue = std::to_array<EventInfo>({
-#define POSTRIDER_EVENT(name, level, fields, paragraph) \
-    {#name, LogLevel::level, fields, paragraph},
+#define POSTRIDER_EVENT(name, level, fields, paragraph) {#name, LogLevel::level, fields, paragraph},
 #include "base/log_catalogue.inc"
 #undef POSTRIDER_EVENT
 });

@@ -17,7 +17,12 @@
 
 namespace postrider {
 
-enum class LogLevel : uint8_t { Debug, Info, Warning, Error };
+enum class LogLevel : uint8_t {
+    Debug,
+    Info,
+    Warning,
+    Error
+};
 
 enum class Event : uint16_t {
 #define POSTRIDER_EVENT(name, level, fields, paragraph) name,
@@ -26,7 +31,7 @@ enum class Event : uint16_t {
 };
 
 struct EventInfo {
-    std::string_view name;       // as written in the log, CamelCase
+    std::string_view name;  // as written in the log, CamelCase
     LogLevel level;
     std::string_view fields;     // names of its fields, separated by spaces
     std::string_view paragraph;  // for the operator

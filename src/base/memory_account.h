@@ -62,7 +62,8 @@ public:
     }
     ~MemoryCharge() { release(); }
 
-    // Holds at least `octets`, growing in steps. False, and nothing changed, when the limit is near.
+    // Holds at least `octets`, growing in steps. False, and nothing changed, when the limit is
+    // near.
     [[nodiscard]] bool grow_to(std::size_t octets) {
         if (octets <= octets_) return true;
         std::size_t wanted =

@@ -8,7 +8,8 @@
 //   1. A Task is awaited at most once; destroying one that was not finished destroys its frame and,
 //      with it, every Task it was awaiting (the simulator's crash relies on this).
 //   2. Awaiting and returning use symmetric transfer: depth of the stack does not grow with chains.
-//   3. Frames come from a small per-thread free list, so a Task on a message's path costs no malloc.
+//   3. Frames come from a small per-thread free list, so a Task on a message's path costs no
+//   malloc.
 //
 // Failure: errors are values (result.h). An exception that leaves a coroutine ends the process.
 // Threads: a Task is resumed by one thread at a time; world/executor.h says how it changes threads.

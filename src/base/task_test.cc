@@ -54,7 +54,9 @@ TEST(Task, NothingRunsUntilAwaited) {
     EXPECT_TRUE(ran);
 }
 
-TEST(Task, AMillionAwaitsInALoopKeepTheStackFlat) { EXPECT_EQ(run(count_to(1'000'000)), 1'000'000); }
+TEST(Task, AMillionAwaitsInALoopKeepTheStackFlat) {
+    EXPECT_EQ(run(count_to(1'000'000)), 1'000'000);
+}
 
 Task<int> nest(int depth) {
     if (depth == 0) co_return 0;

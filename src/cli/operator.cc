@@ -55,11 +55,11 @@ Json args_of(const QueueFilter& filter) {
 }
 
 std::string message_part(const Json& message) {
-    std::string from = message["variants"].empty()
-                           ? ""
-                           : text_of(message["variants"].front(), "reverse_path");
+    std::string from =
+        message["variants"].empty() ? "" : text_of(message["variants"].front(), "reverse_path");
     return fmt::format(
-        "Message    {}\nReceived   {} from {} ({}) with {}\nSender     <{}>\nSize       {} octets\n",
+        "Message    {}\nReceived   {} from {} ({}) with {}\nSender     <{}>\nSize       {} "
+        "octets\n",
         text_of(message, "id"), text_of(message, "received"), text_of(message, "client"),
         text_of(message, "helo"), text_of(message, "protocol"), from, text_of(message, "octets"));
 }
@@ -74,7 +74,8 @@ std::string recipient_part(const Json& recipient) {
         out += fmt::format("\n           {} {}", text_of(recipient, "status"), reason);
     }
     if (std::string next = text_of(recipient, "next"); !next.empty()) {
-        out += fmt::format("\n           attempt {} at {}", recipient.value("attempts", 0) + 1, next);
+        out +=
+            fmt::format("\n           attempt {} at {}", recipient.value("attempts", 0) + 1, next);
     }
     return out + "\n";
 }
@@ -149,19 +150,19 @@ Task<int> queue_verb(world::World& world, OperatorOptions options, QueueFilter f
     bool json = options.json;
     auto line = [](const Json& row) {
         bool skipped = row.contains("done") && !row["done"].get<bool>();
-        return queue_line(row) + (skipped ? "              (not done: it has changed meanwhile)\n" : "");
+        return queue_line(row) +
+               (skipped ? "              (not done: it has changed meanwhile)\n" : "");
     };
-    co_return co_await ask(
-        world, std::move(options), std::move(request), std::move(console), line,
-        [json, preview = verb.preview](const Json& summary) {
-            if (json) return summary.dump() + "\n";
-            if (preview) {
-                return fmt::format("{} would be touched; nothing was done\n",
-                                   text_of(summary, "matched"));
-            }
-            return fmt::format("{} of {} done\n", text_of(summary, "changed"),
-                               text_of(summary, "matched"));
-        });
+    co_return co_await ask(world, std::move(options), std::move(request), std::move(console), line,
+                           [json, preview = verb.preview](const Json& summary) {
+                               if (json) return summary.dump() + "\n";
+                               if (preview) {
+                                   return fmt::format("{} would be touched; nothing was done\n",
+                                                      text_of(summary, "matched"));
+                               }
+                               return fmt::format("{} of {} done\n", text_of(summary, "changed"),
+                                                  text_of(summary, "matched"));
+                           });
 }
 
 Task<int> queue_sites(world::World& world, OperatorOptions options, Console console) {
@@ -192,17 +193,17 @@ Task<int> show(world::World& world, OperatorOptions options, std::string id, Con
 
 Task<int> status(world::World& world, OperatorOptions options, Console console) {
     bool json = options.json;
-    co_return co_await ask(world, std::move(options), {"status", Json::object()},
-                           std::move(console), [](const Json& row) { return row.dump() + "\n"; },
-                           [json](const Json& summary) {
-                               return (json ? summary.dump() : summary.dump(2)) + "\n";
-                           });
+    co_return co_await ask(
+        world, std::move(options), {"status", Json::object()}, std::move(console),
+        [](const Json& row) { return row.dump() + "\n"; },
+        [json](const Json& summary) { return (json ? summary.dump() : summary.dump(2)) + "\n"; });
 }
 
 Task<int> reload(world::World& world, OperatorOptions options, Console console) {
-    co_return co_await ask(world, std::move(options), {"reload", Json::object()},
-                           std::move(console), [](const Json& row) { return row.dump() + "\n"; },
-                           [](const Json&) { return std::string("reloaded\n"); });
+    co_return co_await ask(
+        world, std::move(options), {"reload", Json::object()}, std::move(console),
+        [](const Json& row) { return row.dump() + "\n"; },
+        [](const Json&) { return std::string("reloaded\n"); });
 }
 
 }  // namespace postrider::cli

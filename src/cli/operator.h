@@ -33,9 +33,9 @@ Task<int> queue_list(world::World& world, OperatorOptions options, QueueFilter f
                      Console console);
 
 struct QueueVerb {
-    std::string name;          // retry, hold, release, remove, bounce
-    bool preview = false;      // only show what would be touched
-    std::string operator_name; // who does it, for the log
+    std::string name;           // retry, hold, release, remove, bounce
+    bool preview = false;       // only show what would be touched
+    std::string operator_name;  // who does it, for the log
 };
 Task<int> queue_verb(world::World& world, OperatorOptions options, QueueFilter filter,
                      QueueVerb verb, Console console);

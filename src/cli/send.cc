@@ -32,11 +32,11 @@ std::string composed(world::World& world, const SendOptions& options) {
     Wall now = world.clock.wall();
     std::string to;
     for (const auto& one : options.to) to += (to.empty() ? "" : ", ") + one;
-    return with_crlf(fmt::format("Date: {}\nFrom: <{}>\nTo: {}\nSubject: {}\nMessage-ID: <{}@{}>\n"
-                                 "\n{}",
-                                 date_time(now), options.from, to,
-                                 without_controls(options.subject), ids.next(now).text(),
-                                 options.hello_name, options.body));
+    return with_crlf(
+        fmt::format("Date: {}\nFrom: <{}>\nTo: {}\nSubject: {}\nMessage-ID: <{}@{}>\n"
+                    "\n{}",
+                    date_time(now), options.from, to, without_controls(options.subject),
+                    ids.next(now).text(), options.hello_name, options.body));
 }
 
 void show(const Console& console, std::string_view who, std::string_view bytes) {

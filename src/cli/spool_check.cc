@@ -28,8 +28,8 @@ std::string for_people(const spool::SpoolReport& report) {
         out += fmt::format("MISSING            the content of message {}\n", id);
     }
     for (const auto& damage : report.damage) {
-        out += fmt::format("DAMAGED            {} at {}, {} octets: {}\n", damage.path, damage.offset,
-                           damage.octets, damage.reason);
+        out += fmt::format("DAMAGED            {} at {}, {} octets: {}\n", damage.path,
+                           damage.offset, damage.octets, damage.reason);
     }
     return out;
 }

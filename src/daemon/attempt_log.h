@@ -20,11 +20,11 @@
 namespace postrider::daemon {
 
 struct AttemptRecord {
-    Wall at;                    // when it ended
-    uint32_t number = 0;        // from 1
+    Wall at;              // when it ended
+    uint32_t number = 0;  // from 1
     std::string site;
     std::vector<RecipientResult> results;
-    std::string dialogue;       // "C: ..." and "S: ..." lines; empty for local deliveries
+    std::string dialogue;  // "C: ..." and "S: ..." lines; empty for local deliveries
 };
 
 class AttemptLog {

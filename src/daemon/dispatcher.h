@@ -1,8 +1,8 @@
 // daemon/dispatcher.h: takes the queue's decisions to delivery, and their outcomes to the spool.
 //
-// The queue decides, delivery tries, the spool remembers; none of them knows the others. This is the
-// loop between them: take the next job, read the message if it is not in memory, make one attempt
-// per recipient, write what became of it durably, and tell the queue.
+// The queue decides, delivery tries, the spool remembers; none of them knows the others. This is
+// the loop between them: take the next job, read the message if it is not in memory, make one
+// attempt per recipient, write what became of it durably, and tell the queue.
 //
 // A message that is forwarded by an address of ours bears Delivered-To with that address. Coming by
 // again it would go round for ever: such a recipient fails with 5.4.6.
@@ -62,7 +62,10 @@ public:
 
     // An operator ends recipients of a message that waits: without a word to anybody, or with a
     // report to its sender. False when the entry is gone, or is being tried right now.
-    enum class Ending : uint8_t { Remove, Bounce };
+    enum class Ending : uint8_t {
+        Remove,
+        Bounce
+    };
     Task<bool> end(queue::Handle handle, MessageId id, std::vector<uint32_t> recipients,
                    Ending ending, std::string who);
 
@@ -101,8 +104,8 @@ private:
         const queue::Job& job, std::shared_ptr<const spool::StoredMessage> message);
     Task<RecipientResult> attempt_one(std::shared_ptr<const spool::StoredMessage> message,
                                       uint32_t recipient, const Settings& settings, bool repeated);
-    Task<void> settle(const queue::Job& job, std::string site,
-                      const spool::StoredMessage& message, WorkDone done);
+    Task<void> settle(const queue::Job& job, std::string site, const spool::StoredMessage& message,
+                      WorkDone done);
     Task<void> give_up(const spool::StoredMessage& message, std::vector<RecipientResult> results,
                        uint32_t attempts);
     Task<void> tell_of_delay(const spool::StoredMessage& message,

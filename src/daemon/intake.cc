@@ -25,7 +25,8 @@ smtp::Reply refusal_of(const spool::SpoolError& error) {
         case Kind::CallerDeadline:
             return {452, EnhancedStatus{4, 3, 1}, "The storage is too busy, come again soon"};
         case Kind::TooLarge:
-            return {552, EnhancedStatus{5, 3, 4}, "The message has too many recipients or is too large"};
+            return {552, EnhancedStatus{5, 3, 4},
+                    "The message has too many recipients or is too large"};
         case Kind::Closed:
             return {421, EnhancedStatus{4, 3, 2}, "The server is stopping, come again soon"};
         default:
@@ -55,9 +56,8 @@ public:
         if (draft_.append_at_once(piece)) co_return Status<smtp::Reply>{};
         auto appended = co_await draft_.append(piece);
         if (!appended) {
-            house_.world_.log.write(
-                Event::MessageNotKept,
-                {{"id", envelope_.id.text()}, {"reason", appended.error().message}});
+            house_.world_.log.write(Event::MessageNotKept, {{"id", envelope_.id.text()},
+                                                            {"reason", appended.error().message}});
             co_return std::unexpected(refusal_of(appended.error()));
         }
         co_return Status<smtp::Reply>{};
@@ -71,8 +71,7 @@ public:
         auto recipients = static_cast<int64_t>(envelope_.recipient_count());
 
         spool::CommitRequest request;
-        request.messages.push_back(
-            {std::move(envelope_), std::move(draft_), facts.header_octets});
+        request.messages.push_back({std::move(envelope_), std::move(draft_), facts.header_octets});
         // THE COMMIT POINT of what comes in: nothing is told 250 before this has answered.
         auto stored = co_await house_.spool_.commit(
             std::move(request), Deadline::after(world.clock.now(), kCommitTime));
@@ -104,8 +103,8 @@ public:
 
     Task<Status<smtp::Reply>> greet() override {
         if (house_.account_.is_tight()) {
-            co_return std::unexpected(smtp::Reply{421, EnhancedStatus{4, 3, 2},
-                                                  "Short of memory, come again soon"});
+            co_return std::unexpected(
+                smtp::Reply{421, EnhancedStatus{4, 3, 2}, "Short of memory, come again soon"});
         }
         co_return Status<smtp::Reply>{};
     }
@@ -154,12 +153,12 @@ public:
         envelope.body = body_;
         envelope.smtputf8 = smtputf8_;
         envelope.client = client_;
-        std::string received = seal::received_field(
-            {.client = client_,
-             .host = settings_->hostname,
-             .id = envelope.id,
-             .recipient = accepted_.size() == 1 ? &accepted_.front() : nullptr,
-             .at = envelope.received});
+        std::string received =
+            seal::received_field({.client = client_,
+                                  .host = settings_->hostname,
+                                  .id = envelope.id,
+                                  .recipient = accepted_.size() == 1 ? &accepted_.front() : nullptr,
+                                  .at = envelope.received});
         for (auto& [named, forward] : forwards_) {
             // The mark by which a loop through other hosts is seen (dispatcher.h).
             forward.prefix = delivered_to_field(named) + received;
@@ -214,8 +213,8 @@ private:
     ClientFacts client_;
     std::shared_ptr<const Settings> settings_;  // of the transaction
     Variant variant_;
-    std::map<Mailbox, Variant> forwards_;  // by the address of ours that is forwarded
-    std::vector<Mailbox> accepted_;          // as the client named them
+    std::map<Mailbox, Variant> forwards_;   // by the address of ours that is forwarded
+    std::vector<Mailbox> accepted_;         // as the client named them
     std::unordered_set<std::string> seen_;  // what they lead to
     BodyType body_ = BodyType::SevenBit;
     bool smtputf8_ = false;

@@ -13,7 +13,9 @@ constexpr auto kLookUpTime = std::chrono::seconds(60);
 constexpr auto kFailureKept = std::chrono::seconds(30);
 constexpr auto kFixedKept = std::chrono::hours(24);
 constexpr std::size_t kWaysMax = 100'000;
-constexpr std::size_t kHopsMax = 10;  // tried in one attempt
+constexpr std::size_t kHopsMax = 10;                     // tried in one attempt
+constexpr auto kConnectTime = std::chrono::seconds(15);  // while other hosts are left
+constexpr auto kLastConnectTime = std::chrono::seconds(60);
 constexpr std::size_t kDialogueOctetsMax = 16 * 1024;
 
 RecipientResult failure_of(const route::HostsAnswer& answer) {
@@ -76,12 +78,17 @@ public:
 
     Task<WorkDone> carry(const Work& work) {
         WorkDone done;
-        std::map<const Variant*, std::vector<uint32_t>> variants;
+        const Envelope& envelope = work.message->envelope;
+        using Transaction = std::pair<const Variant*, const EgressSettings*>;
+        std::map<Transaction, std::vector<uint32_t>> transactions;
         for (uint32_t number : work.job.recipients) {
-            variants[&work.message->envelope.variant_of(number)].push_back(number);
+            const Variant& variant = envelope.variant_of(number);
+            const EgressSettings& egress = settings_->egress_for(
+                variant.reverse_path, envelope.recipient(number).mailbox.domain);
+            transactions[{&variant, &egress}].push_back(number);
         }
-        for (auto& [variant, recipients] : variants) {
-            co_await carry_variant(*work.message, work.message, std::move(recipients), done);
+        for (auto& [transaction, recipients] : transactions) {
+            co_await carry_variant(work.message, *transaction.second, std::move(recipients), done);
         }
         co_return done;
     }
@@ -97,19 +104,21 @@ public:
     }
 
 private:
-    // Recipients of one variant: transaction after transaction, host after host.
-    Task<void> carry_variant(const spool::StoredMessage& message,
-                             std::shared_ptr<const spool::StoredMessage> keep,
-                             std::vector<uint32_t> recipients, WorkDone& done) {
-        auto envelope = std::shared_ptr<const Envelope>(keep, &keep->envelope);
+    // Recipients of one variant and one pool: transaction after transaction, host after host.
+    // A connection that is there has the name and the source of its own pool.
+    Task<void> carry_variant(std::shared_ptr<const spool::StoredMessage> message,
+                             const EgressSettings& egress, std::vector<uint32_t> recipients,
+                             WorkDone& done) {
+        auto envelope = std::shared_ptr<const Envelope>(message, &message->envelope);
         std::size_t hop = connection_ ? hop_ : 0;
+        if (egress_ != &egress) co_await close();
+        egress_ = &egress;
         while (!recipients.empty()) {
-            connect_to(hop, message.envelope.variant_of(recipients.front()),
-                       message.envelope.recipient(recipients.front()));
-            auto attempt = co_await connection_->send(
-                {.envelope = envelope,
-                 .content = spool::open_content(message, world_.disk),
-                 .recipients = recipients});
+            if (!connection_ || hop_ != hop) connect_to(hop);
+            auto attempt =
+                co_await connection_->send({.envelope = envelope,
+                                            .content = spool::open_content(*message, world_.disk),
+                                            .recipients = recipients});
             note(attempt.dialogue.text(), done);
             if (attempt.try_next_host && hop + 1 < way_->hops.size()) {
                 co_await close();
@@ -117,29 +126,27 @@ private:
                 continue;  // the same recipients, at the next host
             }
             bool none = attempt.results.empty();
-            done.results.insert(done.results.end(), attempt.results.begin(),
-                                attempt.results.end());
+            done.results.insert(done.results.end(), attempt.results.begin(), attempt.results.end());
             if (none && attempt.left.size() == recipients.size()) break;  // no progress
             recipients = std::move(attempt.left);
         }
     }
 
-    void connect_to(std::size_t hop, const Variant& variant, const Recipient& recipient) {
-        if (connection_ && hop_ == hop) return;
+    void connect_to(std::size_t hop) {
         hop_ = hop;
         const Way::Hop& next = way_->hops[hop];
-        const EgressSettings& egress =
-            settings_->egress_for(variant.reverse_path, recipient.mailbox.domain);
-        deliver::SmtpHost host{.endpoint = next.endpoint,
-                               .name = next.name,
-                               .mode = way_->mode,
-                               .hello_name = egress.hello_name};
+        deliver::SmtpHost host{
+            .endpoint = next.endpoint,
+            .name = next.name,
+            .mode = way_->mode,
+            .hello_name = egress_->hello_name,
+            .connect_timeout = hop + 1 < way_->hops.size() ? kConnectTime : kLastConnectTime};
         if (auto* ip = std::get_if<world::IpEndpoint>(&next.endpoint)) {
-            host.source = ip->address.family == world::IpAddress::Family::V4 ? egress.source_v4
-                                                                             : egress.source_v6;
+            host.source = ip->address.family == world::IpAddress::Family::V4 ? egress_->source_v4
+                                                                             : egress_->source_v6;
         }
-        connection_ = std::make_unique<deliver::SmtpConnection>(world_.net, world_.clock,
-                                                                std::move(host));
+        connection_ =
+            std::make_unique<deliver::SmtpConnection>(world_.net, world_.clock, std::move(host));
     }
 
     void note(std::string dialogue, WorkDone& done) {
@@ -154,6 +161,7 @@ private:
     std::shared_ptr<const Way> way_;
     std::unique_ptr<deliver::SmtpConnection> connection_;
     std::size_t hop_ = 0;
+    const EgressSettings* egress_ = nullptr;  // of settings_; connection_'s
 };
 
 Onward::Onward(world::World& world, SettingsSource& settings)

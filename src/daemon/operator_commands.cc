@@ -16,24 +16,36 @@ constexpr std::size_t kSelectedMax = 1'000'000;
 
 std::string_view name(queue::EntryState state) {
     switch (state) {
-        case queue::EntryState::Scheduled: return "scheduled";
-        case queue::EntryState::Ready: return "ready";
-        case queue::EntryState::Active: return "active";
-        case queue::EntryState::Held: return "held";
+        case queue::EntryState::Scheduled:
+            return "scheduled";
+        case queue::EntryState::Ready:
+            return "ready";
+        case queue::EntryState::Active:
+            return "active";
+        case queue::EntryState::Held:
+            return "held";
     }
     return "";
 }
 
 std::string_view name(RecipientState state) {
     switch (state) {
-        case RecipientState::Waiting: return "waiting";
-        case RecipientState::Delivered: return "delivered";
-        case RecipientState::Relayed: return "relayed";
-        case RecipientState::Failed: return "failed";
-        case RecipientState::Expanded: return "expanded";
-        case RecipientState::Quarantined: return "quarantined";
-        case RecipientState::Removed: return "removed";
-        case RecipientState::SetAside: return "set aside";
+        case RecipientState::Waiting:
+            return "waiting";
+        case RecipientState::Delivered:
+            return "delivered";
+        case RecipientState::Relayed:
+            return "relayed";
+        case RecipientState::Failed:
+            return "failed";
+        case RecipientState::Expanded:
+            return "expanded";
+        case RecipientState::Quarantined:
+            return "quarantined";
+        case RecipientState::Removed:
+            return "removed";
+        case RecipientState::SetAside:
+            return "set aside";
     }
     return "";
 }
@@ -53,9 +65,7 @@ struct Selection {
     queue::Filter queue;
     std::string domain, recipient, error;  // lower case; empty = any
 
-    bool needs_message() const {
-        return !domain.empty() || !recipient.empty() || !error.empty();
-    }
+    bool needs_message() const { return !domain.empty() || !recipient.empty() || !error.empty(); }
 
     static Result<Selection> from(const Json& args) {
         Selection selection;
@@ -156,16 +166,25 @@ Task<Result<Json>> queue_list(River& river, Json args, admin::Rows& rows) {
     co_return Json{{"entries", count}};
 }
 
-enum class Verb : uint8_t { Retry, Hold, Release, Remove, Bounce };
+enum class Verb : uint8_t {
+    Retry,
+    Hold,
+    Release,
+    Remove,
+    Bounce
+};
 
 Task<bool> carry_out(River& river, Verb verb, Selected one, std::string who) {
     Dispatcher& dispatcher = river.dispatcher();
     queue::Scheduler& scheduler = dispatcher.scheduler();
     Monotonic now = river.world().clock.now();
     switch (verb) {
-        case Verb::Retry: co_return scheduler.retry_now(one.handle, now);
-        case Verb::Hold: co_return scheduler.hold(one.handle, now);
-        case Verb::Release: co_return scheduler.release(one.handle, now);
+        case Verb::Retry:
+            co_return scheduler.retry_now(one.handle, now);
+        case Verb::Hold:
+            co_return scheduler.hold(one.handle, now);
+        case Verb::Release:
+            co_return scheduler.release(one.handle, now);
         case Verb::Remove:
             co_return co_await dispatcher.end(one.handle, one.id, std::move(one.recipients),
                                               Dispatcher::Ending::Remove, std::move(who));
@@ -218,14 +237,10 @@ Json envelope_json(const spool::StoredMessage& message) {
         variants.push_back({{"reverse_path", variant.reverse_path.text()},
                             {"recipients", variant.recipients.size()}});
     }
-    return {{"id", envelope.id.text()},
-            {"received", date_time(envelope.received)},
-            {"octets", message.content_octets},
-            {"client", envelope.client.address},
-            {"helo", envelope.client.helo},
-            {"protocol", envelope.client.protocol},
-            {"account", envelope.client.account},
-            {"variants", variants}};
+    return {{"id", envelope.id.text()},           {"received", date_time(envelope.received)},
+            {"octets", message.content_octets},   {"client", envelope.client.address},
+            {"helo", envelope.client.helo},       {"protocol", envelope.client.protocol},
+            {"account", envelope.client.account}, {"variants", variants}};
 }
 
 Json attempt_json(const AttemptRecord& record) {
@@ -293,10 +308,14 @@ Task<Result<Json>> sites(River& river, admin::Rows& rows) {
     river.dispatcher().scheduler().visit_sites(
         [&](const queue::SiteView& site) {
             if (site.entries == 0 && site.active == 0) return;
-            Json row{{"site", site.site},           {"entries", site.entries},
-                     {"ready", site.ready},         {"active", site.active},
-                     {"connections", site.connections}, {"failures", site.failures},
-                     {"delivered", site.delivered}, {"deferred", site.deferred},
+            Json row{{"site", site.site},
+                     {"entries", site.entries},
+                     {"ready", site.ready},
+                     {"active", site.active},
+                     {"connections", site.connections},
+                     {"failures", site.failures},
+                     {"delivered", site.delivered},
+                     {"deferred", site.deferred},
                      {"failed", site.failed}};
             if (site.suspended_until) {
                 row["suspended_for_seconds"] = seconds(*site.suspended_until - now);

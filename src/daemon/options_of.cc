@@ -1,6 +1,7 @@
 #include "daemon/options_of.h"
 
 #include <algorithm>
+#include <tuple>
 
 namespace postrider::daemon {
 
@@ -20,6 +21,14 @@ queue::Options queue_options(const Config& config) {
         queue::remote_schedule(config.queue.backoff_first, config.queue.backoff_max);
     options.local.schedule =
         queue::local_schedule(config.queue.local_backoff_first, config.queue.local_backoff_max);
+    // A site in trouble is not left alone for longer than a message to it would wait.
+    for (auto [site, first, max] :
+         {std::tuple(&options.remote, config.queue.backoff_first, config.queue.backoff_max),
+          std::tuple(&options.local, config.queue.local_backoff_first,
+                     config.queue.local_backoff_max)}) {
+        site->suspension.first = std::min(site->suspension.first, first);
+        site->suspension.max = std::min(site->suspension.max, max);
+    }
     options.remote.limits.connections_max = static_cast<int>(config.queue.connections_per_site);
     options.remote.limits.connections_first =
         std::min(options.remote.limits.connections_first, options.remote.limits.connections_max);
@@ -47,7 +56,8 @@ std::shared_ptr<const receive::SessionSettings> session_settings(const Config& c
 
     auto settings = std::make_shared<receive::SessionSettings>();
     settings->smtp = std::make_shared<const smtp::ServerOptions>(std::move(smtp));
-    settings->smtp_normalising = std::make_shared<const smtp::ServerOptions>(std::move(normalising));
+    settings->smtp_normalising =
+        std::make_shared<const smtp::ServerOptions>(std::move(normalising));
     settings->normalise_networks = config.smtp.normalise_line_ends_networks;
     settings->command_time = config.smtp.command_timeout;
     settings->data_time = config.smtp.data_timeout;
@@ -63,9 +73,8 @@ std::shared_ptr<const Settings> settings_of(const Config& config) {
     settings->smarthost = config.relay.smarthost;
     settings->egress = {config.relay.hello_name, config.relay.source_v4, config.relay.source_v6};
     for (const PoolConfig& pool : config.pools) {
-        settings->pools.push_back({pool.senders,
-                                   pool.destinations,
-                                   {pool.hello_name, pool.source_v4, pool.source_v6}});
+        settings->pools.push_back(
+            {pool.senders, pool.destinations, {pool.hello_name, pool.source_v4, pool.source_v6}});
     }
     settings->hosts.own_names = {config.hostname};
     for (const ListenerConfig& listener : config.listeners) {

@@ -58,8 +58,8 @@ Status<Error> River::listen() {
             if (!made) return fail("listener " + name + ": " + made.error().message);
             listener = std::move(*made);
         }
-        auto server = std::make_unique<receive::Server>(world_, *intake_, name,
-                                                        recovered_.report.highest_id);
+        auto server =
+            std::make_unique<receive::Server>(world_, *intake_, name, recovered_.report.highest_id);
         auto started = server->start(std::move(listener), session_settings(*config_, wanted));
         if (!started) return fail("listener " + name + ": " + started.error().message);
         world_.log.write(Event::Listening, {{"listener", world::text(server->local())}});
@@ -80,10 +80,10 @@ Status<Error> River::reload(std::shared_ptr<const Config> next) {
     if (next->memory_max != now.memory_max) return refuse("memory_max");
     if (next->admin.socket != now.admin.socket) return refuse("admin.socket");
     if (next->spool.segment_octets != now.spool.segment_octets) return refuse("spool.segment_size");
-    bool same = std::ranges::equal(
-        next->listeners, now.listeners, [](const ListenerConfig& a, const ListenerConfig& b) {
-            return a.address == b.address && a.protocol == b.protocol;
-        });
+    bool same = std::ranges::equal(next->listeners, now.listeners,
+                                   [](const ListenerConfig& a, const ListenerConfig& b) {
+                                       return a.address == b.address && a.protocol == b.protocol;
+                                   });
     if (!same) return refuse("the list of listeners");
 
     config_ = std::move(next);

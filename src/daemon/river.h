@@ -42,7 +42,8 @@ struct RiverOptions {
 
 class River {
 public:
-    // REQUIRES: world outlives the river. The error is for the operator: which part could not start.
+    // REQUIRES: world outlives the river. The error is for the operator: which part could not
+    // start.
     static Task<Result<std::unique_ptr<River>>> open(world::World& world, RiverOptions options);
     ~River();
 

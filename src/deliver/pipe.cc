@@ -45,9 +45,9 @@ public:
     explicit PipeInput(const PipeJob& job)
         : content_(*job.content), to_lf_(job.envelope->body != BodyType::BinaryMime) {
         const Variant& variant = job.envelope->variant_of(job.recipient);
-        std::string fields =
-            return_path_field(variant.reverse_path) +
-            delivered_to_field(job.envelope->recipient(job.recipient).mailbox) + variant.prefix;
+        std::string fields = return_path_field(variant.reverse_path) +
+                             delivered_to_field(job.envelope->recipient(job.recipient).mailbox) +
+                             variant.prefix;
         if (to_lf_) {
             append_with_lf(piece_, fields);
         } else {

@@ -4,7 +4,8 @@
 // it may hang, crash or be misconfigured, and mail must not be lost by any of it.
 //
 // Promise
-//   1. Standard input is Return-Path, Delivered-To, the variant's prefix and the content, with LF line
+//   1. Standard input is Return-Path, Delivered-To, the variant's prefix and the content, with LF
+//   line
 //      ends; a BINARYMIME message (RFC 3030) goes unconverted. A message that cannot be read whole
 //      is never given as if it were: the program is killed before its input ends.
 //   2. The command is split without a shell; addresses never become options (pipe_command.h).
@@ -42,8 +43,8 @@ inline constexpr std::size_t kPipeOutputOctetsMax = 8 * 1024;  // the end of wha
 struct PipeJob {
     std::shared_ptr<const Envelope> envelope;
     std::shared_ptr<ContentReader> content;
-    uint32_t recipient = 0;      // REQUIRES: below envelope->recipient_count()
-    std::string command;         // as the operator wrote it; PipeCommand::parse takes it
+    uint32_t recipient = 0;       // REQUIRES: below envelope->recipient_count()
+    std::string command;          // as the operator wrote it; PipeCommand::parse takes it
     std::string directory = "/";  // in which the program runs
     std::string search_path = "/usr/local/bin:/usr/bin:/bin";  // PATH of the program
     std::string delimiters = "+";                              // of LOCAL and EXTENSION

@@ -12,7 +12,7 @@ constexpr std::size_t kCommandOctetsMax = 4096;
 
 struct Placeholder {
     std::string_view name;
-    std::string PipeAddresses::*value;
+    std::string PipeAddresses::* value;
 };
 
 constexpr std::array<Placeholder, 5> kPlaceholders = {{
@@ -91,7 +91,8 @@ private:
         std::string_view name = text_.substr(at_, end - at_);
         auto found = std::ranges::find(kPlaceholders, name, &Placeholder::name);
         if (found == kPlaceholders.end()) {
-            return fail("{" + std::string(name) + "} is not known; there are {sender}, {recipient}, "
+            return fail("{" + std::string(name) +
+                        "} is not known; there are {sender}, {recipient}, "
                         "{local}, {domain} and {extension}");
         }
         at_ = end + 1;
@@ -114,8 +115,8 @@ private:
     Result<PipeCommand> checked() {
         if (command_.words_.empty()) return fail("the command is empty");
         const auto& first = command_.words_.front();
-        bool is_path = first.size() == 1 && !first.front().value &&
-                       first.front().text.starts_with('/');
+        bool is_path =
+            first.size() == 1 && !first.front().value && first.front().text.starts_with('/');
         if (!is_path) return fail("the program must be named by its absolute path");
         return std::move(command_);
     }
@@ -139,7 +140,8 @@ Result<std::vector<std::string>> PipeCommand::arguments(const PipeAddresses& add
         std::string argument;
         // Text at its front, be it "-", was the operator's own wish.
         bool begins_outside = word.front().value && !options_ended;
-        for (const Piece& piece : word) argument += piece.value ? addresses.*piece.value : piece.text;
+        for (const Piece& piece : word)
+            argument += piece.value ? addresses.*piece.value : piece.text;
         if (begins_outside && argument.starts_with('-')) {
             return fail("an address that begins with \"-\" would be taken for an option");
         }

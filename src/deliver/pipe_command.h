@@ -1,4 +1,5 @@
-// deliver/pipe_command.h: the operator's command line for a pipe, as words, and the addresses put in.
+// deliver/pipe_command.h: the operator's command line for a pipe, as words, and the addresses put
+// in.
 //
 // The problem: parts of the command come from strangers (an address may hold blanks, quotes, "$" or
 // a leading "-"), and a shell would take them for its own language. So there is no shell: the
@@ -6,8 +7,9 @@
 // their word afterwards, and a word stays one word whatever is put in.
 //
 // Grammar: words are separated by blanks. '...' is taken as it is; in "..." and outside quotes a
-// backslash takes the next character as it is. {sender} {recipient} {local} {domain} {extension} are
-// replaced; "{{" and "}}" are braces. The first word is an absolute path and has no placeholder.
+// backslash takes the next character as it is. {sender} {recipient} {local} {domain} {extension}
+// are replaced; "{{" and "}}" are braces. The first word is an absolute path and has no
+// placeholder.
 //
 // Promise: what is put in never makes an option. A word that begins with a placeholder whose value
 // begins with "-" is refused, unless a word "--" stands before it; write `-- {local}` or
@@ -55,7 +57,7 @@ private:
     // A word is a row of pieces: text, or the value of a placeholder.
     struct Piece {
         std::string text;
-        std::string PipeAddresses::*value = nullptr;
+        std::string PipeAddresses::* value = nullptr;
     };
     using Word = std::vector<Piece>;
     friend class PipeCommandReader;

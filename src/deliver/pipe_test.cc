@@ -1,5 +1,5 @@
-// deliver/pipe_test.cc: what a program gets, and what its end means. The programs are functions here;
-// tests/contract shows that real ones behave so, tests/program runs the whole.
+// deliver/pipe_test.cc: what a program gets, and what its end means. The programs are functions
+// here; tests/contract shows that real ones behave so, tests/program runs the whole.
 
 #include "deliver/pipe.h"
 
@@ -173,9 +173,8 @@ TEST(PipeAddresses, TheExtensionStandsBehindTheDelimiter) {
         const char* extension;
     };
     const Case cases[] = {
-        {"bob", "+", "bob", ""},        {"bob+a", "+", "bob", "a"},
-        {"bob+a+b", "+", "bob", "a+b"}, {"bob-a+b", "+-", "bob", "a+b"},
-        {"bob+a", "", "bob+a", ""},     {"+bob", "+", "+bob", ""},
+        {"bob", "+", "bob", ""},         {"bob+a", "+", "bob", "a"}, {"bob+a+b", "+", "bob", "a+b"},
+        {"bob-a+b", "+-", "bob", "a+b"}, {"bob+a", "", "bob+a", ""}, {"+bob", "+", "+bob", ""},
         {"bob+", "+", "bob", ""},
     };
     Rig rig;
@@ -255,13 +254,13 @@ TEST(Pipe, ArgumentsAndEnvironmentNameTheMessage) {
     const world::ProcessRequest& request = rig.process.request;
     EXPECT_THAT(request.arguments, ElementsAre("/usr/bin/program", "-f", "ann@a.example",
                                                "--user=bob", "--", "bob+news@b.example"));
-    EXPECT_THAT(request.environment,
-                ElementsAre("PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/var/lib/programs",
-                            "SENDER=ann@a.example", "RECIPIENT=bob+news@b.example",
-                            "ORIGINAL_RECIPIENT=bob+news@b.example", "LOCAL=bob", "EXTENSION=news",
-                            "DOMAIN=b.example", "MESSAGE_ID=0000000000010",
-                            "CLIENT_ADDRESS=192.0.2.7", "CLIENT_HELO=bad?helo",
-                            "CLIENT_PROTOCOL=ESMTP"));
+    EXPECT_THAT(
+        request.environment,
+        ElementsAre("PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/var/lib/programs",
+                    "SENDER=ann@a.example", "RECIPIENT=bob+news@b.example",
+                    "ORIGINAL_RECIPIENT=bob+news@b.example", "LOCAL=bob", "EXTENSION=news",
+                    "DOMAIN=b.example", "MESSAGE_ID=0000000000010", "CLIENT_ADDRESS=192.0.2.7",
+                    "CLIENT_HELO=bad?helo", "CLIENT_PROTOCOL=ESMTP"));
     EXPECT_EQ(request.directory, "/var/lib/programs");
     EXPECT_EQ(request.deadline, (Deadline{Monotonic{7'000'000'000}}));
     EXPECT_EQ(request.output_octets_max, kPipeOutputOctetsMax);
@@ -296,11 +295,26 @@ TEST(PipeResults, ExitCodesMeanWhatSysexitsSays) {
     constexpr auto kP = Verdict::Permanent;
     const Case cases[] = {
         {0, Verdict::Delivered, {2, 0, 0}},
-        {1, kT, {4, 3, 0}},    {63, kT, {4, 3, 0}},  {64, kT, {4, 3, 5}},  {65, kP, {5, 6, 0}},
-        {66, kP, {5, 3, 0}},   {67, kP, {5, 1, 1}},  {68, kP, {5, 1, 2}},  {69, kP, {5, 3, 0}},
-        {70, kP, {5, 3, 0}},   {71, kT, {4, 3, 0}},  {72, kT, {4, 3, 5}},  {73, kP, {5, 2, 0}},
-        {74, kT, {4, 3, 0}},   {75, kT, {4, 3, 0}},  {76, kP, {5, 5, 0}},  {77, kP, {5, 7, 0}},
-        {78, kT, {4, 3, 5}},   {79, kT, {4, 3, 0}},  {126, kT, {4, 3, 0}}, {127, kT, {4, 3, 0}},
+        {1, kT, {4, 3, 0}},
+        {63, kT, {4, 3, 0}},
+        {64, kT, {4, 3, 5}},
+        {65, kP, {5, 6, 0}},
+        {66, kP, {5, 3, 0}},
+        {67, kP, {5, 1, 1}},
+        {68, kP, {5, 1, 2}},
+        {69, kP, {5, 3, 0}},
+        {70, kP, {5, 3, 0}},
+        {71, kT, {4, 3, 0}},
+        {72, kT, {4, 3, 5}},
+        {73, kP, {5, 2, 0}},
+        {74, kT, {4, 3, 0}},
+        {75, kT, {4, 3, 0}},
+        {76, kP, {5, 5, 0}},
+        {77, kP, {5, 7, 0}},
+        {78, kT, {4, 3, 5}},
+        {79, kT, {4, 3, 0}},
+        {126, kT, {4, 3, 0}},
+        {127, kT, {4, 3, 0}},
         {255, kT, {4, 3, 0}},
     };
     for (const Case& one : cases) {
@@ -315,8 +329,8 @@ TEST(PipeResults, ExitCodesMeanWhatSysexitsSays) {
 }
 
 TEST(PipeResults, EveryOtherEndIsTemporaryAndSaysWhy) {
-    for (Kind kind : {Kind::Signalled, Kind::NotStarted, Kind::TimedOut, Kind::InputFailed,
-                      Kind::Lost}) {
+    for (Kind kind :
+         {Kind::Signalled, Kind::NotStarted, Kind::TimedOut, Kind::InputFailed, Kind::Lost}) {
         RecipientResult result = pipe_result(0, {.kind = kind, .code = 9, .message = "because"});
         EXPECT_EQ(result.verdict, Verdict::Temporary);
         EXPECT_EQ(result.status.klass, 4);

@@ -25,12 +25,22 @@ public:
             char c = text_[at_++];
             bool sound = true;
             switch (c) {
-                case '(': sound = skip_comment(); break;
-                case '"': sound = take_quoted(); break;
-                case '<': sound = take_angle(); break;
-                case '[': sound = take_literal(); break;
+                case '(':
+                    sound = skip_comment();
+                    break;
+                case '"':
+                    sound = take_quoted();
+                    break;
+                case '<':
+                    sound = take_angle();
+                    break;
+                case '[':
+                    sound = take_literal();
+                    break;
                 case ',':
-                case ';': end_address(); break;
+                case ';':
+                    end_address();
+                    break;
                 case ':':  // the name of a group stood before it (RFC 5322 §3.4)
                     bare_.clear();
                     break;

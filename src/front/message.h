@@ -5,7 +5,8 @@
 //
 // Promise
 //   1. Every line ends with CRLF: LF, CRLF and a lone CR each end a line.
-//   2. Date, From and Message-ID are added when they are missing. Bcc, Resent-Bcc and Return-Path are
+//   2. Date, From and Message-ID are added when they are missing. Bcc, Resent-Bcc and Return-Path
+//   are
 //      taken out, whoever named the recipients. A leading mbox line ("From someone ...") goes.
 //   3. A text that does not begin with a header field is a body.
 //

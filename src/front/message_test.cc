@@ -55,7 +55,8 @@ TEST(FrontMessage, ATextWithoutFieldsIsABody) {
                     .content.ends_with("<unique@h.example>\r\n\r\njust words\r\nmore\r\n"));
     EXPECT_TRUE(completed("\nbody\n").content.ends_with(">\r\n\r\nbody\r\n"));
     EXPECT_TRUE(completed("").content.ends_with(">\r\n\r\n"));
-    EXPECT_TRUE(completed("A: b\nno field here\n").content.ends_with("A: b\r\n\r\nno field here\r\n"));
+    EXPECT_TRUE(
+        completed("A: b\nno field here\n").content.ends_with("A: b\r\n\r\nno field here\r\n"));
 }
 
 TEST(FrontMessage, AnMboxLineGoes) {

@@ -54,7 +54,7 @@ Result<Options> parse_options(std::string_view program, const std::vector<std::s
 
 // Where the front finds the server. Lines "key = value"; "#" begins a comment.
 struct Settings {
-    std::string socket = "/run/postrider/submit.sock";      // the server's listener for us: SMTP
+    std::string socket = "/run/postrider/submit.sock";       // the server's listener for us: SMTP
     std::string drop_directory = "/var/lib/postrider/drop";  // for when it does not answer
     std::string hostname;      // behind addresses without a domain; empty = the machine's name
     std::string admin_socket;  // for mailq; empty = that of the server's configuration

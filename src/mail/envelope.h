@@ -22,7 +22,11 @@
 namespace postrider {
 
 // RFC 6152, RFC 3030: what the client declared with BODY=.
-enum class BodyType : uint8_t { SevenBit = 0, EightBitMime = 1, BinaryMime = 2 };
+enum class BodyType : uint8_t {
+    SevenBit = 0,
+    EightBitMime = 1,
+    BinaryMime = 2
+};
 
 // RFC 3461 §4.1, as a set. Empty optional = the parameter was not given.
 struct DsnNotify {
@@ -33,7 +37,10 @@ struct DsnNotify {
     friend bool operator==(const DsnNotify&, const DsnNotify&) = default;
 };
 
-enum class DsnReturn : uint8_t { Full = 1, Headers = 2 };  // RFC 3461 §4.3
+enum class DsnReturn : uint8_t {
+    Full = 1,
+    Headers = 2
+};  // RFC 3461 §4.3
 
 struct Recipient {
     Mailbox mailbox;                  // where it goes, after aliases
@@ -52,12 +59,12 @@ struct Variant {
 
 // Who handed the message in, for trace fields, logs and later "why?".
 struct ClientFacts {
-    std::string address;       // IP literal text without brackets; empty for a local source
+    std::string address;  // IP literal text without brackets; empty for a local source
     uint16_t port = 0;
-    std::string helo;          // argument of EHLO/HELO/LHLO
-    std::string protocol;      // RFC 3848 keyword: SMTP, ESMTP, ESMTPS, ESMTPSA, LMTP...
-    std::string tls;           // version and cipher; empty = plaintext
-    std::string account;       // authenticated user; empty = none
+    std::string helo;      // argument of EHLO/HELO/LHLO
+    std::string protocol;  // RFC 3848 keyword: SMTP, ESMTP, ESMTPS, ESMTPSA, LMTP...
+    std::string tls;       // version and cipher; empty = plaintext
+    std::string account;   // authenticated user; empty = none
     friend bool operator==(const ClientFacts&, const ClientFacts&) = default;
 };
 
@@ -65,14 +72,14 @@ struct Envelope {
     MessageId id;
     Wall received;
     BodyType body = BodyType::SevenBit;
-    bool smtputf8 = false;                  // RFC 6531
-    bool requiretls = false;                // RFC 8689
-    int8_t priority = 0;                    // RFC 6710: -9 to 9
-    std::optional<Wall> hold_until;         // RFC 4865
-    std::optional<Wall> deliver_by;         // RFC 2852
-    bool deliver_by_return = false;         // RFC 2852: mode R (else N)
-    std::optional<DsnReturn> dsn_return;    // RFC 3461 §4.3
-    std::string dsn_envid;                  // RFC 3461 §4.4, as given (xtext); empty = none
+    bool smtputf8 = false;                // RFC 6531
+    bool requiretls = false;              // RFC 8689
+    int8_t priority = 0;                  // RFC 6710: -9 to 9
+    std::optional<Wall> hold_until;       // RFC 4865
+    std::optional<Wall> deliver_by;       // RFC 2852
+    bool deliver_by_return = false;       // RFC 2852: mode R (else N)
+    std::optional<DsnReturn> dsn_return;  // RFC 3461 §4.3
+    std::string dsn_envid;                // RFC 3461 §4.4, as given (xtext); empty = none
     ClientFacts client;
     std::vector<Variant> variants;
 

@@ -4,9 +4,8 @@
 // (without quotes and quoted-pairs), so that "john"@a.example and john@a.example are equal; text()
 // quotes again where the grammar asks for it.
 //
-// RFC 5321 §4.1.2, §4.1.3 (grammar), §4.5.3.1 (lengths: local-part 64, domain 255 octets, path 256);
-// RFC 6531 §3.3 (UTF-8 in both parts when allowed).
-// Threads: values.
+// RFC 5321 §4.1.2, §4.1.3 (grammar), §4.5.3.1 (lengths: local-part 64, domain 255 octets, path
+// 256); RFC 6531 §3.3 (UTF-8 in both parts when allowed). Threads: values.
 
 #pragma once
 
@@ -19,12 +18,15 @@
 
 namespace postrider {
 
-enum class AddressForm { Ascii, Utf8 };  // Utf8: RFC 6531 is in force for this transaction
+enum class AddressForm {
+    Ascii,
+    Utf8
+};  // Utf8: RFC 6531 is in force for this transaction
 
 struct Mailbox {
     std::string local_part;  // decoded; case kept
-    std::string domain;      // lower case ASCII, U-labels kept as given; a literal keeps its brackets;
-                             // empty only for a bare "postmaster" (RFC 5321 §4.1.1.3)
+    std::string domain;  // lower case ASCII, U-labels kept as given; a literal keeps its brackets;
+                         // empty only for a bare "postmaster" (RFC 5321 §4.1.1.3)
 
     // The whole text must be a Mailbox. The error is a sentence for a human.
     static Result<Mailbox> parse(std::string_view text, AddressForm form = AddressForm::Ascii);

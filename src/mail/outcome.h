@@ -18,13 +18,13 @@ namespace postrider {
 
 enum class RecipientState : uint8_t {
     Waiting = 0,
-    Delivered = 1,    // durably in its mailbox
-    Relayed = 2,      // the next host took responsibility
-    Failed = 3,       // for good; a report was made or none was owed
-    Expanded = 4,     // replaced by other recipients or a new message
+    Delivered = 1,  // durably in its mailbox
+    Relayed = 2,    // the next host took responsibility
+    Failed = 3,     // for good; a report was made or none was owed
+    Expanded = 4,   // replaced by other recipients or a new message
     Quarantined = 5,
-    Removed = 6,      // by a named operator
-    SetAside = 7,     // damaged or poisonous; the operator was told
+    Removed = 6,   // by a named operator
+    SetAside = 7,  // damaged or poisonous; the operator was told
 };
 
 inline bool is_final(RecipientState state) { return state != RecipientState::Waiting; }
@@ -47,10 +47,10 @@ struct RecipientChange {
     uint32_t recipient = 0;  // number, see envelope.h
     RecipientState state = RecipientState::Waiting;
     EnhancedStatus status;
-    std::string reason;      // bounded; what was said by the other side or by us
-    uint32_t attempts = 0;   // tried so far
-    Wall next_attempt;       // for Waiting
-    Wall at;                 // when this was decided
+    std::string reason;     // bounded; what was said by the other side or by us
+    uint32_t attempts = 0;  // tried so far
+    Wall next_attempt;      // for Waiting
+    Wall at;                // when this was decided
 
     friend bool operator==(const RecipientChange&, const RecipientChange&) = default;
 };

@@ -38,8 +38,7 @@ int run(std::function<Task<int>(world::World&)> command) {
         out = co_await work(w);
         whole.stop();
     };
-    real.executor().post_to(
-        0, [&] { world.executor.spawn(body(world, command, code, real)); });
+    real.executor().post_to(0, [&] { world.executor.spawn(body(world, command, code, real)); });
     real.run();
     return code;
 }

@@ -1,14 +1,15 @@
 // postrider-sendmail: what programs of this machine call to send mail, also as sendmail, mailq and
 // newaliases.
 //
-// The message goes to the running server over its Unix socket, and its answer is our exit code. When
-// the server is down, or says "later", the message is left in the drop directory, from which the
-// server takes it (receive/drop.h); then too we end with 0, for the message is durable.
+// The message goes to the running server over its Unix socket, and its answer is our exit code.
+// When the server is down, or says "later", the message is left in the drop directory, from which
+// the server takes it (receive/drop.h); then too we end with 0, for the message is durable.
 //
-// Privilege: installed setgid to a group that may reach the socket and write into the drop directory
-// (0730: it cannot be listed, and nobody else can write there). That is all the group is for. The user
-// stays who called us, so that a dropped file's owner is the sender. With -C, by which the user
-// chooses socket and directory, the group is given up first; so it is before other programs run.
+// Privilege: installed setgid to a group that may reach the socket and write into the drop
+// directory (0730: it cannot be listed, and nobody else can write there). That is all the group is
+// for. The user stays who called us, so that a dropped file's owner is the sender. With -C, by
+// which the user chooses socket and directory, the group is given up first; so it is before other
+// programs run.
 //
 // It blocks and has one thread, and links no more than it needs.
 
@@ -36,6 +37,7 @@
 #include "base/id.h"
 #include "front/message.h"
 #include "front/options.h"
+#include "front/request.h"
 #include "mail/drop_file.h"
 #include "smtp/client_session.h"
 #include "smtp/data_encoder.h"
@@ -129,13 +131,6 @@ Caller find_caller(const Settings& settings) {
         caller.full_name.resize(std::min(caller.full_name.find(','), caller.full_name.size()));
     }
     return caller;
-}
-
-Result<Mailbox> mailbox_of(const std::string& text, const Caller& caller) {
-    bool whole = text.rfind('@') != std::string::npos && !text.ends_with('"');
-    auto mailbox = Mailbox::parse(whole ? text : text + "@" + caller.host, AddressForm::Utf8);
-    if (!mailbox) return fail("\"" + text + "\": " + mailbox.error().message);
-    return mailbox;
 }
 
 // A connection to the server's socket, or -1 and errno.
@@ -268,8 +263,8 @@ private:
 // Leaves the message as a whole, durable file. The error says why not.
 Status<Error> drop(const Settings& settings, const smtp::TransactionRequest& request,
                    std::string_view content) {
-    std::string name = fmt::format("{:016x}.{:x}.{:016x}", wall_now().us, ::getpid(),
-                                   random_number());
+    std::string name =
+        fmt::format("{:016x}.{:x}.{:016x}", wall_now().us, ::getpid(), random_number());
     std::string temporary =
         settings.drop_directory + "/" + std::string(kDropTemporaryPrefix) + name;
     std::string final_name = settings.drop_directory + "/" + name;
@@ -294,8 +289,8 @@ Status<Error> drop(const Settings& settings, const smtp::TransactionRequest& req
         ::close(fd);
         return error;
     }
-    if (::renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, final_name.c_str(),
-                    RENAME_NOREPLACE) != 0) {
+    if (::renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, final_name.c_str(), RENAME_NOREPLACE) !=
+        0) {
         // Not every file system can; the name is drawn so that it is new all the same.
         if (errno != EINVAL || ::rename(temporary.c_str(), final_name.c_str()) != 0) {
             auto error = failed("cannot name");
@@ -308,13 +303,6 @@ Status<Error> drop(const Settings& settings, const smtp::TransactionRequest& req
     ::close(fd);
     if (!synced) return fail("cannot sync " + settings.drop_directory + ": " + words_of_errno());
     return {};
-}
-
-int exit_code_of(const smtp::TransactionResult& refused) {
-    if (refused.status.subject == 1) return kExitNoUser;
-    if (refused.status.subject == 6) return kExitDataError;
-    if (refused.status.subject == 7) return kExitNoPermission;
-    return kExitUnavailable;
 }
 
 // To the server; what it does not take now goes to the drop directory.
@@ -356,34 +344,6 @@ int deliver(const Settings& settings, const Options& options, const Caller& call
     return code;
 }
 
-Result<smtp::TransactionRequest> request_of(const Options& options, const Caller& caller,
-                                            std::vector<std::string> recipients,
-                                            const Message& message) {
-    smtp::TransactionRequest request;
-    request.content_octets = message.content.size();
-    request.body = message.has_8bit ? BodyType::EightBitMime : BodyType::SevenBit;
-    std::string sender = options.sender.value_or(caller.login);
-    if (sender.starts_with('<') && sender.ends_with('>')) {
-        sender = sender.substr(1, sender.size() - 2);
-    }
-    if (!sender.empty()) {
-        auto mailbox = mailbox_of(sender, caller);
-        if (!mailbox) return std::unexpected(mailbox.error());
-        request.smtputf8 = !mailbox->is_ascii();
-        request.reverse_path.mailbox = std::move(*mailbox);
-    }
-    for (const std::string& text : recipients) {
-        auto mailbox = mailbox_of(text, caller);
-        if (!mailbox) return std::unexpected(mailbox.error());
-        request.smtputf8 = request.smtputf8 || !mailbox->is_ascii();
-        bool known = std::ranges::any_of(request.recipients, [&](const Recipient& one) {
-            return one.mailbox == *mailbox;
-        });
-        if (!known) request.recipients.push_back({.mailbox = std::move(*mailbox)});
-    }
-    return request;
-}
-
 int submit(const Settings& settings, const Options& options) {
     if (options.recipients.empty() && !options.recipients_from_header) {
         return complain(kExitUsage, "no recipients: name them, or use -t");
@@ -402,7 +362,7 @@ int submit(const Settings& settings, const Options& options) {
     Author author{caller.login + "@" + caller.host,
                   options.full_name.empty() ? caller.full_name : options.full_name};
     if (options.sender && !options.sender->empty() && *options.sender != "<>") {
-        auto mailbox = mailbox_of(*options.sender, caller);
+        auto mailbox = mailbox_of(*options.sender, caller.host);
         if (!mailbox) return complain(kExitUsage, mailbox.error().message);
         author.address = mailbox->text();
         if (options.full_name.empty()) author.full_name.clear();
@@ -412,10 +372,10 @@ int submit(const Settings& settings, const Options& options) {
     if (!message) return complain(kExitDataError, message.error().message);
     text.reset();
     if (options.recipients_from_header) {
-        recipients.insert(recipients.end(), message->recipients.begin(),
-                          message->recipients.end());
+        recipients.insert(recipients.end(), message->recipients.begin(), message->recipients.end());
     }
-    auto request = request_of(options, caller, std::move(recipients), *message);
+    auto request =
+        request_of(options.sender.value_or(caller.login), recipients, caller.host, *message);
     if (!request) return complain(kExitDataError, request.error().message);
     if (request->recipients.empty()) return complain(kExitUsage, "the message names no recipients");
     return deliver(settings, options, caller, std::move(*request), message->content);
@@ -491,7 +451,8 @@ Result<Settings> read_settings(const Options& options) {
 
 int main_of(int argc, char** argv) {
     // Nothing that we open may take the place of a standard stream that the caller closed.
-    for (int fd = ::open("/dev/null", O_RDWR); fd >= 0 && fd <= 2;) fd = ::open("/dev/null", O_RDWR);
+    for (int fd = ::open("/dev/null", O_RDWR); fd >= 0 && fd <= 2;)
+        fd = ::open("/dev/null", O_RDWR);
     std::signal(SIGPIPE, SIG_IGN);
     ::umask(077);
     auto options = parse_options(argc > 0 ? argv[0] : "sendmail",
@@ -501,16 +462,22 @@ int main_of(int argc, char** argv) {
     auto settings = read_settings(*options);
     if (!settings) return complain(kExitConfig, settings.error().message);
     switch (options->mode) {
-        case Mode::Submit: return submit(*settings, *options);
-        case Mode::Session: return relay_session(*settings);
-        case Mode::ListQueue: return list_queue(*settings);
+        case Mode::Submit:
+            return submit(*settings, *options);
+        case Mode::Session:
+            return relay_session(*settings);
+        case Mode::ListQueue:
+            return list_queue(*settings);
         case Mode::RunQueue:
-            return complain(kExitOk, "the server tries again by itself; `postrider queue` shows what "
-                                     "waits and can have it tried now");
-        case Mode::NewAliases: break;
+            return complain(kExitOk,
+                            "the server tries again by itself; `postrider queue` shows what "
+                            "waits and can have it tried now");
+        case Mode::NewAliases:
+            break;
     }
-    return complain(kExitOk, "aliases stand in the server's configuration: `postrider reload` reads "
-                             "it again");
+    return complain(kExitOk,
+                    "aliases stand in the server's configuration: `postrider reload` reads "
+                    "it again");
 }
 
 }  // namespace

@@ -65,6 +65,9 @@ public:
           world_(real_.world()) {}
 
     int run() {
+        if (auto ready = real_.prepare_resolver(); !ready) {
+            return complain(ready.error().message, cli::kExitConfig);
+        }
         for (int signal : {SIGTERM, SIGINT}) watch(signal, [this] { stop(); });
         watch(SIGHUP, [this] {
             log_.reopen();
@@ -106,8 +109,8 @@ private:
         daemon::RiverOptions river{.config = config_, .adopted = passed_listeners(real_)};
         river.reload = [this]() -> Task<Status<Error>> { co_return reload(); };
         if (!options_.try_directory.empty()) {
-            river.observer = daemon::trial_observer(
-                world_, config_->hostname, [](std::string_view text) { say(text); });
+            river.observer = daemon::trial_observer(world_, config_->hostname,
+                                                    [](std::string_view text) { say(text); });
         }
         auto opened = co_await daemon::River::open(world_, std::move(river));
         if (!opened) {

@@ -1,8 +1,8 @@
 // main/serve.h: `postrider serve`: the server over the real world.
 //
 // Order: configuration, user, limits, log; then the world, still without a thread (a sandbox can be
-// entered here); then threads, the spool, the listeners. SIGTERM and SIGINT drain and stop, a second
-// one stops at once; SIGHUP reloads and reopens the log; SIGUSR1 reopens the log.
+// entered here); then threads, the spool, the listeners. SIGTERM and SIGINT drain and stop, a
+// second one stops at once; SIGHUP reloads and reopens the log; SIGUSR1 reopens the log.
 //
 // Threads: main's.
 

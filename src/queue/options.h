@@ -38,10 +38,12 @@ struct RetryRow {
 // A row for each FailureKind.
 using RetrySchedule = std::array<RetryRow, kFailureKindCount>;
 
-RetrySchedule remote_schedule(Duration first = std::chrono::minutes(5),
-                              Duration max = std::chrono::hours(4));  // 5 min to 4 h; greylisted from 2 min; TLS 10 min; full 15 min
+RetrySchedule remote_schedule(
+    Duration first = std::chrono::minutes(5),
+    Duration max =
+        std::chrono::hours(4));  // 5 min to 4 h; greylisted from 2 min; TLS 10 min; full 15 min
 RetrySchedule local_schedule(Duration first = std::chrono::seconds(10),
-                             Duration max = std::chrono::minutes(15));   // 10 s to 15 min
+                             Duration max = std::chrono::minutes(15));  // 10 s to 15 min
 
 // What one site may cost us, or we it.
 struct SiteLimits {

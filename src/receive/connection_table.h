@@ -44,7 +44,10 @@ public:
         world::IpAddress address_;
     };
 
-    enum class Full : uint8_t { InAll, PerAddress };
+    enum class Full : uint8_t {
+        InAll,
+        PerAddress
+    };
 
     std::expected<Place, Full> enter(world::IpAddress address, ConnectionLimits limits);
     std::size_t count() const;

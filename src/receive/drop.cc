@@ -101,8 +101,8 @@ Task<std::size_t> Drop::scan() {
     if (!entries) {
         if (entries.error().message != list_error_) {
             list_error_ = entries.error().message;
-            world_.log.write(Event::DropUnreadable, {{"path", options_.directory},
-                                                     {"reason", list_error_}});
+            world_.log.write(Event::DropUnreadable,
+                             {{"path", options_.directory}, {"reason", list_error_}});
         }
         co_return 0;
     }
@@ -298,8 +298,8 @@ Task<Drop::Outcome> Drop::content(Sink& sink, Letter& letter) {
             }
         }
         facts.has_8bit = facts.has_8bit || std::ranges::any_of(piece, [](char c) {
-            return static_cast<unsigned char>(c) > 127;
-        });
+                             return static_cast<unsigned char>(c) > 127;
+                         });
         facts.octets += piece.size();
         if (facts.octets > options_.message_octets_max) {
             co_return Outcome{Kind::Refused, "it is too large"};
@@ -335,9 +335,8 @@ Task<void> Drop::refuse(const std::string& name, uint32_t owner, std::string rea
         later(name, reason + "; and it cannot be moved aside: " + moved.error().message);
         co_return;
     }
-    world_.log.write(Event::DropRefused, {{"kept", kept},
-                                          {"owner", static_cast<int64_t>(owner)},
-                                          {"reason", reason}});
+    world_.log.write(Event::DropRefused,
+                     {{"kept", kept}, {"owner", static_cast<int64_t>(owner)}, {"reason", reason}});
 }
 
 Task<void> Drop::remove(const std::string& name) {

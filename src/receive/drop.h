@@ -1,17 +1,19 @@
 // receive/drop.h: takes in what the sendmail front left while the server was down.
 //
 // The problem: a local program that sends mail must not fail because the server is being restarted.
-// So the front leaves the message as a file (mail/drop_file.h) in a directory into which its group may
-// write and which only the server may list; here such files become messages.
+// So the front leaves the message as a file (mail/drop_file.h) in a directory into which its group
+// may write and which only the server may list; here such files become messages.
 //
 // Promise
-//   1. A file is handed to the house as a session would hand it (Visit), with its owner's uid as the
-//      account ("uid:1000"), and removed only after Sink::finish has accepted it. A crash between the
-//      two hands it in again.
+//   1. A file is handed to the house as a session would hand it (Visit), with its owner's uid as
+//   the
+//      account ("uid:1000"), and removed only after Sink::finish has accepted it. A crash between
+//      the two hands it in again.
 //   2. A file that is refused is moved to the folder `refused` below the directory and logged with
 //      the reason; so is one of which a recipient was refused. Nothing is dropped silently.
 //   3. A temporary refusal of anything, also of one recipient, leaves the file for later, whole.
-//   4. Only regular files of bounded size are opened, of owners who may send; links, folders and the
+//   4. Only regular files of bounded size are opened, of owners who may send; links, folders and
+//   the
 //      like are refused. The content keeps the rules of a session: only CRLF ends lines, no NUL, a
 //      bounded header block, a bounded number of hops.
 //   5. An unfinished file of a front that died is removed after kDropTemporaryAge.
@@ -44,9 +46,9 @@ struct DropOptions {
     uint64_t message_octets_max = 50 * 1024 * 1024;  // of the content
     std::size_t recipients_max = 1000;
     std::size_t hops_max = 100;
-    Duration poll = std::chrono::seconds(5);    // between two looks at the directory
-    Duration retry = std::chrono::minutes(1);   // of a file that was refused for now
-    std::vector<uint32_t> owners;  // uids that may leave messages; empty = all
+    Duration poll = std::chrono::seconds(5);   // between two looks at the directory
+    Duration retry = std::chrono::minutes(1);  // of a file that was refused for now
+    std::vector<uint32_t> owners;              // uids that may leave messages; empty = all
 };
 
 inline constexpr auto kDropTemporaryAge = std::chrono::hours(24);

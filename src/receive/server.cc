@@ -35,6 +35,7 @@ struct Server::Shard {
     SessionShard sessions;
     MessageIdSource names;  // of sessions
     std::unique_ptr<world::Listener> listener;
+    std::size_t clients = 0;  // accepted here and not gone: also those whose session is to begin
 };
 
 Server::Server(world::World& world, Host& host, std::string name, MessageId id_floor)
@@ -83,6 +84,7 @@ Task<void> Server::accept_loop(Shard& shard) {
         }
         auto place = connections_.enter(address_of(**stream), settings_.load()->connections);
         if (place) {
+            shard.clients++;
             world_.executor.spawn(serve(shard, std::move(*stream), std::move(*place)));
         } else {
             world_.executor.spawn(turn_away(std::move(*stream), place.error()));
@@ -97,6 +99,7 @@ Task<void> Server::serve(Shard& shard, std::unique_ptr<world::Stream> stream,
     Session session(shard.sessions, settings_.load(), std::move(stream), std::move(visit),
                     shard.names.next(world_.clock.wall()).text(), std::move(client));
     co_await session.run();
+    shard.clients--;
 }
 
 Task<void> Server::turn_away(std::unique_ptr<world::Stream> stream, ConnectionTable::Full full) {
@@ -129,7 +132,8 @@ Task<void> Server::drained(Deadline deadline) {
 }
 
 Task<void> Server::shard_drained(Shard& shard, Deadline deadline) {
-    while (!shard.sessions.sessions.empty()) {
+    co_await world_.executor.switch_to(shard.id);  // behind what begin_drain() has posted
+    while (shard.clients > 0) {
         if (deadline.reached(world_.clock.now())) {
             for (Session* session : shard.sessions.sessions) session->close();
         }

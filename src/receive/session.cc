@@ -37,8 +37,7 @@ Session::Session(SessionShard& shard, std::shared_ptr<const SessionSettings> set
       }()),
       name_(std::move(name)),
       client_(std::move(client)),
-      session_deadline_(
-          Deadline::after(shard.world.clock.now(), settings_->session_time_max)) {
+      session_deadline_(Deadline::after(shard.world.clock.now(), settings_->session_time_max)) {
     place_ = shard_.sessions.insert(shard_.sessions.end(), this);
 }
 
@@ -104,8 +103,9 @@ Task<Session::Step> Session::read_more() {
         smtp_.shut_down({421, EnhancedStatus{4, 3, 2}, "The server is stopping, come again soon"});
         co_return Step::GoOn;
     }
-    Duration patience = smtp_.waiting_for() == smtp::WaitingFor::DataBlock ? settings_->data_time
-                                                                           : settings_->command_time;
+    Duration patience = smtp_.waiting_for() == smtp::WaitingFor::DataBlock
+                            ? settings_->data_time
+                            : settings_->command_time;
     Deadline deadline = std::min(Deadline::after(clock.now(), patience), session_deadline_);
 
     idle_ = between;
@@ -180,7 +180,8 @@ Task<void> Session::data_requested() {
     sink_ = std::move(*sink);
     refusal_.reset();
     header_ = HeaderBlockScanner();
-    header_text_.clear();
+    hops_ = HopCounter();
+    header_seen_ = 0;
     smtp_.accept();
 }
 
@@ -197,31 +198,32 @@ Task<void> Session::data_chunk(std::string_view content) {
 // Follows the header block; when it is whole, looks at its fields.
 std::optional<smtp::Reply> Session::look_at_header(std::string_view content) {
     auto state = header_.feed(content);
+    uint64_t before = std::exchange(header_seen_, header_seen_ + content.size());
     if (state == HeaderBlockScanner::State::More) {
-        header_text_ += content;
+        hops_.feed(content);
         return std::nullopt;
     }
     if (state != HeaderBlockScanner::State::Ended) return header_refusal(state);
-    if (header_text_.empty()) return check_header_block(content);
-    header_text_ += content;
-    auto refusal = check_header_block(header_text_);
-    header_text_ = {};
-    return refusal;
+    // The end may lie before this piece: where a line began that turned out to be no field.
+    if (header_.header_octets() > before) {
+        hops_.feed(content.substr(0, header_.header_octets() - before));
+    }
+    return check_hops();
 }
 
 // RFC 5321 §6.3: a message that has gone round too often is in a loop.
-std::optional<smtp::Reply> Session::check_header_block(std::string_view block) const {
-    std::size_t hops = count_fields(block.substr(0, header_.header_octets()), "Received");
+std::optional<smtp::Reply> Session::check_hops() const {
+    std::size_t hops = hops_.hops();
     if (hops <= settings_->hops_max) return std::nullopt;
-    return smtp::Reply{554, EnhancedStatus{5, 4, 6},
-                       "The message has passed " + std::to_string(hops) +
-                           " hosts already: it is in a mail loop"};
+    return smtp::Reply{
+        554, EnhancedStatus{5, 4, 6},
+        "The message has passed " + std::to_string(hops) + " hosts already: it is in a mail loop"};
 }
 
 Task<void> Session::data_ended(smtp::event::DataEnded ended) {
     if (!refusal_ && header_.state() == HeaderBlockScanner::State::More) {
         header_.finish();
-        refusal_ = check_header_block(header_text_);
+        refusal_ = check_hops();
     }
     std::size_t owed = smtp_.answers_owed();
     if (refusal_) {
@@ -259,7 +261,6 @@ void Session::answer(std::string_view command, const Status<smtp::Reply>& verdic
 void Session::forget_transaction() {
     sink_.reset();
     refusal_.reset();
-    header_text_ = {};
     visit_->reset();
 }
 
@@ -279,8 +280,8 @@ void Session::say_goodbye_if_idle() {
                 .wire();
         std::array<std::string_view, 1> pieces{line};
         // The client may be gone already: then there is nobody to tell.
-        (void)co_await stream->write(
-            pieces, Deadline::after(world.clock.now(), std::chrono::seconds(5)));
+        (void)co_await stream->write(pieces,
+                                     Deadline::after(world.clock.now(), std::chrono::seconds(5)));
         stream->close();
     };
     shard_.world.executor.spawn(goodbye(shard_.world, stream_, smtp_.options().hostname));

@@ -24,6 +24,7 @@
 #include "mail/header.h"
 #include "receive/buffer_pool.h"
 #include "receive/connection_table.h"
+#include "receive/hop_counter.h"
 #include "receive/visit.h"
 #include "smtp/server_session.h"
 #include "world/world.h"
@@ -74,7 +75,10 @@ public:
     void close() { stream_->close(); }
 
 private:
-    enum class Step : uint8_t { GoOn, End };
+    enum class Step : uint8_t {
+        GoOn,
+        End
+    };
 
     Task<Step> take(smtp::Event event);
     Task<Step> read_more();
@@ -90,7 +94,7 @@ private:
     void forget_transaction();
     void give_block_back();
     std::optional<smtp::Reply> look_at_header(std::string_view content);
-    std::optional<smtp::Reply> check_header_block(std::string_view block) const;
+    std::optional<smtp::Reply> check_hops() const;
 
     SessionShard& shard_;
     std::shared_ptr<const SessionSettings> settings_;
@@ -109,9 +113,10 @@ private:
     std::unique_ptr<Sink> sink_;
     std::optional<smtp::Reply> refusal_;  // of the message that is flowing, given at its end
     HeaderBlockScanner header_;
-    std::string header_text_;  // of a header block that came in more than one piece
-    bool idle_ = false;     // waits for a command, outside a transaction
-    bool goodbye_ = false;  // somebody else has said the last words
+    HopCounter hops_;
+    uint64_t header_seen_ = 0;  // octets of content given to the two
+    bool idle_ = false;         // waits for a command, outside a transaction
+    bool goodbye_ = false;      // somebody else has said the last words
     uint64_t messages_ = 0;
     std::string_view end_reason_ = "quit";
 };

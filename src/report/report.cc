@@ -67,13 +67,21 @@ const Mailbox& named_by_client(const Recipient& recipient) {
 std::string_view advice(const RecipientResult& result, Kind kind) {
     if (kind == Kind::Delay) return "You need not do anything: delivery is being tried again.";
     switch (result.status.subject) {
-        case 1: return "Check the address for mistakes, or ask the recipient for the right one.";
-        case 2: return "The mailbox cannot take mail at present; try to reach the recipient in another way.";
-        case 3: return "The recipient's system cannot take this message.";
-        case 4: return "The recipient's system could not be reached; try again later.";
-        case 6: return "The recipient's system does not take this kind of content.";
-        case 7: return "The message was refused by a rule; the recipient's postmaster can say more.";
-        default: return "If this goes on, ask the postmaster of the recipient's domain.";
+        case 1:
+            return "Check the address for mistakes, or ask the recipient for the right one.";
+        case 2:
+            return "The mailbox cannot take mail at present; try to reach the recipient in another "
+                   "way.";
+        case 3:
+            return "The recipient's system cannot take this message.";
+        case 4:
+            return "The recipient's system could not be reached; try again later.";
+        case 6:
+            return "The recipient's system does not take this kind of content.";
+        case 7:
+            return "The message was refused by a rule; the recipient's postmaster can say more.";
+        default:
+            return "If this goes on, ask the postmaster of the recipient's domain.";
     }
 }
 
@@ -102,9 +110,7 @@ public:
     }
 
 private:
-    const Mailbox& sender() const {
-        return *facts_.original.variants.front().reverse_path.mailbox;
-    }
+    const Mailbox& sender() const { return *facts_.original.variants.front().reverse_path.mailbox; }
 
     Envelope envelope(std::string_view content) const {
         Envelope envelope;
@@ -161,7 +167,8 @@ private:
         text += "\r\n";
         text += wrapped(opening(), "");
         if (auto subject = find_field(header_of_original(), "Subject")) {
-            text += "\r\n" + wrapped("Its subject was: " + safe(unfolded(subject->value), utf8_), "");
+            text +=
+                "\r\n" + wrapped("Its subject was: " + safe(unfolded(subject->value), utf8_), "");
         }
         for (const RecipientResult* result : results_) text += "\r\n" + about(*result);
         text += "\r\n" + wrapped(fmt::format("This is the mail system at {}, about the message "
@@ -172,8 +179,8 @@ private:
     }
 
     std::string opening() const {
-        std::string_view who = results_.size() == 1 ? "the following recipient"
-                                                    : "the following recipients";
+        std::string_view who =
+            results_.size() == 1 ? "the following recipient" : "the following recipients";
         std::string when = date_time(facts_.original.received);
         if (facts_.kind == Kind::Failure) {
             return fmt::format("Your message of {} could not be delivered to {}.", when, who);
@@ -192,7 +199,8 @@ private:
             wrapped("<" + safe(named_by_client(recipient).text(), utf8_) + ">", "  ");
         std::string said = safe(result.reason, utf8_);
         if (!result.remote_host.empty()) {
-            said = fmt::format("The mail system {} said: {}", safe(result.remote_host, utf8_), said);
+            said =
+                fmt::format("The mail system {} said: {}", safe(result.remote_host, utf8_), said);
         }
         text += wrapped(said, "    ");
         text += wrapped(advice(result, facts_.kind), "    ");
@@ -256,8 +264,8 @@ private:
     }
 
     std::string_view header_of_original() const {
-        return facts_.content.substr(0, std::min<std::size_t>(facts_.header_octets,
-                                                              facts_.content.size()));
+        return facts_.content.substr(
+            0, std::min<std::size_t>(facts_.header_octets, facts_.content.size()));
     }
 
     std::string_view charset() const { return utf8_ ? "utf-8" : "us-ascii"; }

@@ -38,18 +38,18 @@ enum class Kind : uint8_t {
 
 struct Facts {
     Kind kind = Kind::Failure;
-    const Envelope& original;                // the message that is reported about
-    std::vector<RecipientResult> results;    // the recipients concerned
+    const Envelope& original;              // the message that is reported about
+    std::vector<RecipientResult> results;  // the recipients concerned
     // The original's content: all of it if it has at most kReturnedOctetsMax, else at least its
     // header block, cut at kReturnedOctetsMax.
     std::string_view content;
-    uint64_t content_octets = 0;             // how much there is in truth
-    uint32_t header_octets = 0;              // of the header block, with its empty line
+    uint64_t content_octets = 0;  // how much there is in truth
+    uint32_t header_octets = 0;   // of the header block, with its empty line
     bool has_8bit = false;
-    std::optional<Wall> retry_until;         // Delay: when we shall give up
+    std::optional<Wall> retry_until;  // Delay: when we shall give up
 
-    MessageId id;                            // of the report
-    std::string_view hostname;               // ours
+    MessageId id;               // of the report
+    std::string_view hostname;  // ours
     Wall now;
 };
 

@@ -190,7 +190,8 @@ TEST(Report, DelaySaysUntilWhenAndReturnsHeadersOnly) {
     auto report = compose(delay);
     ASSERT_TRUE(report);
     EXPECT_THAT(report->content, HasSubstr("Action: delayed\r\nStatus: 4.4.1\r\n"));
-    EXPECT_THAT(report->content, HasSubstr("Will-Retry-Until: Sun, 19 Nov 2023 22:13:20 +0000\r\n"));
+    EXPECT_THAT(report->content,
+                HasSubstr("Will-Retry-Until: Sun, 19 Nov 2023 22:13:20 +0000\r\n"));
     EXPECT_THAT(report->content, Not(HasSubstr("At noon?")));
 }
 
@@ -211,8 +212,7 @@ TEST(Report, InternationalMessageGetsTheGlobalForm) {
     auto report = compose(facts(original, {failure(0)}));
     ASSERT_TRUE(report);
     EXPECT_THAT(report->content, HasSubstr("Content-Type: message/global-delivery-status\r\n"));
-    EXPECT_THAT(report->content,
-                HasSubstr("Final-Recipient: utf-8; j\xC3\xBCrgen@b.example\r\n"));
+    EXPECT_THAT(report->content, HasSubstr("Final-Recipient: utf-8; j\xC3\xBCrgen@b.example\r\n"));
     EXPECT_TRUE(report->envelope.smtputf8);
     EXPECT_EQ(report->envelope.body, BodyType::EightBitMime);
 }

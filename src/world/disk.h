@@ -3,7 +3,8 @@
 // Model: writes and metadata changes are visible at once to this program, and survive a loss of
 // power only after the sync that covers them has returned without error:
 //   File::sync        covers the octets (and the length) written to that file before it was called
-//   sync_directory    covers names created, renamed or removed in that directory before it was called
+//   sync_directory    covers names created, renamed or removed in that directory before it was
+//   called
 // What is not covered may survive wholly, in part, torn inside a sector or in another order.
 //
 // Promise
@@ -34,12 +35,12 @@ struct DiskError {
     enum class Kind : uint8_t {
         NotFound,
         Exists,
-        Full,         // no space, no quota, no inodes
-        ReadOnly,     // file system is read-only
+        Full,      // no space, no quota, no inodes
+        ReadOnly,  // file system is read-only
         NotPermitted,
-        Locked,       // another process holds the lock
+        Locked,  // another process holds the lock
         TooManyOpen,
-        Broken,       // input/output error, failed sync, anything that says: do not trust it
+        Broken,  // input/output error, failed sync, anything that says: do not trust it
     };
     Kind kind = Kind::Broken;
     std::string message;  // operation, path and the system's words
@@ -59,7 +60,8 @@ public:
     virtual Task<DiskResult<std::size_t>> read_at(uint64_t offset, std::span<char> into) = 0;
 
     // Writes all pieces, one after the other, beginning at `offset`.
-    virtual Task<DiskStatus> write_at(uint64_t offset, std::span<const std::string_view> pieces) = 0;
+    virtual Task<DiskStatus> write_at(uint64_t offset,
+                                      std::span<const std::string_view> pieces) = 0;
 
     // Returns when everything written before is on stable storage (fdatasync).
     virtual Task<DiskStatus> sync() = 0;
@@ -69,14 +71,18 @@ public:
 };
 
 enum class OpenMode : uint8_t {
-    Read,          // must exist
-    ReadWrite,     // must exist
-    Create,        // read and write; made if it is not there
-    CreateNew,     // read and write; Exists if it is there
+    Read,       // must exist
+    ReadWrite,  // must exist
+    Create,     // read and write; made if it is not there
+    CreateNew,  // read and write; Exists if it is there
 };
 
 struct DirectoryEntry {
-    enum class Type : uint8_t { File, Directory, Other };
+    enum class Type : uint8_t {
+        File,
+        Directory,
+        Other
+    };
     std::string name;
     Type type = Type::File;
 };
@@ -89,9 +95,9 @@ struct FileInfo {
 };
 
 struct SpaceInfo {
-    uint64_t free_octets = 0;   // for an unprivileged process
+    uint64_t free_octets = 0;  // for an unprivileged process
     uint64_t total_octets = 0;
-    uint64_t free_files = 0;    // inodes; a large number where the file system does not count them
+    uint64_t free_files = 0;  // inodes; a large number where the file system does not count them
 };
 
 // Held while it lives.

@@ -1,8 +1,8 @@
 // world/executor.h: where coroutines run.
 //
-// One shard is one event loop on one thread, one per core. Shards share nothing and talk by posting.
-// A session lives and dies on its shard; the spool and the queue are each owned by one. The
-// simulator runs the same shards on one thread and interleaves them by its seed.
+// One shard is one event loop on one thread, one per core. Shards share nothing and talk by
+// posting. A session lives and dies on its shard; the spool and the queue are each owned by one.
+// The simulator runs the same shards on one thread and interleaves them by its seed.
 //
 // Promise
 //   1. What is posted to a shard from one place runs there in the order in which it was posted,

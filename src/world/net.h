@@ -31,14 +31,14 @@ namespace postrider::world {
 
 struct NetError {
     enum class Kind : uint8_t {
-        TimedOut,       // the deadline of this operation passed
-        Closed,         // closed by us, before or meanwhile
-        Reset,          // the connection broke (reset, broken pipe)
-        Refused,        // nobody listens there
-        Unreachable,    // no route, network down
-        AddressInUse,   // listen: somebody else does
-        NotPermitted,   // listen: port needs a privilege; Unix socket: its mode
-        TooManyOpen,    // our limit of descriptors
+        TimedOut,      // the deadline of this operation passed
+        Closed,        // closed by us, before or meanwhile
+        Reset,         // the connection broke (reset, broken pipe)
+        Refused,       // nobody listens there
+        Unreachable,   // no route, network down
+        AddressInUse,  // listen: somebody else does
+        NotPermitted,  // listen: port needs a privilege; Unix socket: its mode
+        TooManyOpen,   // our limit of descriptors
         Other,
     };
     Kind kind = Kind::Other;
@@ -50,7 +50,10 @@ struct NetError {
 // An IPv4 or IPv6 address, network order; IPv4 in the first four octets. IPv4-mapped IPv6 addresses
 // are turned into IPv4 before they get here.
 struct IpAddress {
-    enum class Family : uint8_t { V4, V6 };
+    enum class Family : uint8_t {
+        V4,
+        V6
+    };
     Family family = Family::V4;
     std::array<uint8_t, 16> octets{};
 
@@ -127,8 +130,8 @@ public:
 };
 
 struct ListenOptions {
-    int backlog = 1024;          // connections the system keeps for us
-    uint32_t unix_mode = 0600;   // of a Unix socket's file
+    int backlog = 1024;         // connections the system keeps for us
+    uint32_t unix_mode = 0600;  // of a Unix socket's file
 };
 
 class Net {

@@ -2,10 +2,10 @@
 
 import re
 import socket
-import threading
 import unittest
 
-from server import LIMIT, Client, Server, wait_until
+from next_host import Scripted, but, polite
+from server import Server, wait_until
 
 MESSAGE = ("From: <alice@our.test>\r\n"
            "To: <x@far.test>\r\n"
@@ -14,81 +14,6 @@ MESSAGE = ("From: <alice@our.test>\r\n"
            "\r\n"
            ".a dot\r\n"
            "text\r\n")
-
-
-class Scripted:
-    """A next host that answers by a script: a function from the client's line to a reply, or None
-    to hang up. Notes each message it took."""
-
-    def __init__(self, answer):
-        self.answer = answer
-        self.messages = []
-        self.connections = 0
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.listener.close()
-
-    def accept(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
-
-    def serve(self, connection):
-        connection.settimeout(LIMIT)
-        with connection, connection.makefile("rb") as lines:
-            try:
-                connection.sendall(self.answer("") or b"")
-                while line := lines.readline():
-                    word = line.decode().strip()
-                    reply = self.answer(word)
-                    if reply is None:
-                        return
-                    connection.sendall(reply)
-                    if word.upper() == "DATA" and reply.startswith(b"354"):
-                        content = b""
-                        while (line := lines.readline()) != b".\r\n":
-                            if not line:
-                                return
-                            content += line[1:] if line.startswith(b".") else line
-                        reply = self.answer(".")
-                        if reply is None:
-                            return
-                        # "." alone: the client has no recipient left (RFC 2920 section 3.1).
-                        if reply.startswith(b"250") and content:
-                            self.messages.append(content)
-                        connection.sendall(reply)
-            except OSError:
-                pass
-
-
-def polite(word):
-    if word == "":
-        return b"220 far.test ESMTP\r\n"
-    verb = word.split()[0].upper()
-    return {"EHLO": b"250-far.test\r\n250-PIPELINING\r\n250 8BITMIME\r\n", "DATA": b"354 go\r\n",
-            "QUIT": b"221 bye\r\n"}.get(verb, b"250 ok\r\n")
-
-
-def but(**exceptions):
-    """polite, but for some verbs; DOT is the end of the message, HELLO the greeting. A list is used
-    up reply by reply."""
-    def answer(word):
-        verb = {"": "HELLO", ".": "DOT"}.get(word, word.split()[0].upper() if word else "")
-        reply = exceptions.get(verb, polite(word))
-        if isinstance(reply, list):
-            reply = reply.pop(0) if reply else polite(word)
-        return reply
-    return answer
 
 
 def relaying(port, **more):
@@ -154,13 +79,9 @@ class Relayed(unittest.TestCase):
             wait_until(lambda: server.events("Deferred"), "a first failure")
             listing = server.ask("queue", "list")
             self.assertIn("Connection", listing)
-            far = Scripted.__new__(Scripted)
-            far.answer, far.messages, far.connections = polite, [], 0
-            far.listener = socket.create_server(("127.0.0.1", port))
-            threading.Thread(target=far.accept, daemon=True).start()
-            server.ask("queue", "retry", "--domain", "far.test")
-            wait_until(lambda: far.messages, "the message")
-            far.listener.close()
+            with Scripted(polite, port=port) as far:
+                server.ask("queue", "retry", "--domain", "far.test")
+                wait_until(lambda: far.messages, "the message")
 
 
 class Forwarded(unittest.TestCase):

@@ -5,7 +5,7 @@
         peer.messages()                        # what it got for addresses of far.test
 
 Each keeps mail for far.test (whatever the local part) in one Maildir, and sends everything else to
-127.0.0.1:onward. README.md says what each needs.
+127.0.0.1:onward. refused@far.test is refused at RCPT. README.md says what each needs.
 """
 
 import grp
@@ -53,6 +53,9 @@ inet_interfaces = 127.0.0.1
 mynetworks = 127.0.0.0/8
 mydestination =
 smtpd_relay_restrictions = permit_mynetworks, reject
+smtpd_recipient_restrictions =
+    check_recipient_access inline:{{{{ refused@far.test = 550 5.1.1 nobody wants this }}}}
+smtpd_discard_ehlo_keywords = {"" if self.eight_bit else "8bitmime"}
 smtpd_peername_lookup = no
 smtpd_tls_security_level = none
 virtual_mailbox_domains = far.test
@@ -61,7 +64,7 @@ virtual_mailbox_maps = static:inbox/
 virtual_uid_maps = static:{user.pw_uid}
 virtual_gid_maps = static:{user.pw_gid}
 virtual_mailbox_limit = 0
-message_size_limit = 104857600
+message_size_limit = {self.size_max}
 local_header_rewrite_clients =
 smtp_dns_support_level = disabled
 smtp_tls_security_level = none
@@ -115,10 +118,14 @@ daemon_smtp_ports = {self.port}
 disable_ipv6 = true
 keep_environment =
 deliver_drop_privilege = true
-message_size_limit = 100M
+message_size_limit = {self.size_max}
+accept_8bitmime = {"true" if self.eight_bit else "false"}
 acl_smtp_rcpt = everyone
 begin acl
 everyone:
+  deny
+    recipients = refused@far.test
+    message = nobody wants this
   accept
 begin routers
 here:
@@ -159,7 +166,7 @@ class OpenSmtpd(Peer):
     NAME = "opensmtpd"
     NAMESPACE = MOUNT_USERS + """
 mkdir -p {own}/over/lib/opensmtpd/empty {own}/over/spool/smtpd
-mkdir -m 711 {own}/spool
+mkdir -p -m 711 {own}/spool
 mount -t overlay -o lowerdir={own}/over/lib:/var/lib overlay /var/lib
 mount -t overlay -o lowerdir={own}/over/spool:/var/spool overlay /var/spool
 mount --bind {own}/spool /var/spool/smtpd
@@ -174,9 +181,10 @@ mount -t tmpfs -o mode=755 tmpfs /run
                   f'helo "{self.hostname}"\n'
                   'match from any for any action "onward"\n') if self.onward else ""
         self.config = self.write("smtpd.conf", f"""
-smtp max-message-size 100M
+smtp max-message-size {self.size_max}
 listen on 127.0.0.1 port {self.port} hostname {self.hostname}
 action "inbox" maildir "{self.directory}/mail/inbox" user keeper virtual {{ "@" = keeper }}
+match from any for domain "far.test" rcpt-to "refused@far.test" reject
 match from any for domain "far.test" action "inbox"
 {onward}""")
         self.config.chmod(0o600)
@@ -197,12 +205,13 @@ mount -t overlay -o lowerdir={own}/lib:/usr/lib overlay /usr/lib
 mount --bind {root}/usr/lib/dovecot /usr/lib/dovecot
 """
 
-    def __init__(self, mailboxes=None, **more):
+    def __init__(self, mailboxes=None, full=(), **more):
         """mailboxes: the folder of Maildirs, each named after its user; without it, one of its own.
-        They belong to MAIL_USER when started as root, else to the user of the test. At port it
-        speaks LMTP."""
+        They belong to MAIL_USER when started as root, else to the user of the test. full: users
+        whose quota takes nothing. At port it speaks LMTP, and at socket too."""
         super().__init__(**more)
         self.mailboxes = mailboxes
+        self.full = full
         self.imap_port = free_port()
         self.pop3_port = free_port()
 
@@ -211,6 +220,10 @@ mount --bind {root}/usr/lib/dovecot /usr/lib/dovecot
 
     def ports(self):
         return [self.imap_port, self.pop3_port, self.port]
+
+    @property
+    def socket(self):
+        return self.directory / "run/lmtp"
 
     def configure(self):
         self.make_folder("mail", MAIL_USER)
@@ -224,6 +237,9 @@ mount --bind {root}/usr/lib/dovecot /usr/lib/dovecot
             f"service {name} {{\n  chroot =\n}}\n" for name in
             ("imap-login", "pop3-login", "anvil", "ipc", "stats", "old-stats", "dns-client"))
         users = self.mailboxes or self.directory / "mail"
+        full = "".join(f"{user}::{mail_user.pw_uid}:{mail_user.pw_gid}::{users}/{user}::"
+                       "userdb_quota_rule=*:bytes=10\n" for user in self.full)
+        self.write("full", full)
         libraries = self.root / "usr/lib/dovecot"
         self.config = self.write("dovecot.conf", f"""
 protocols = imap pop3 lmtp
@@ -246,6 +262,14 @@ mail_location = maildir:{users}/%n
 passdb {{
   driver = static
   args = password=secret
+}}
+mail_plugins = quota
+plugin {{
+  quota = maildir:User quota
+}}
+userdb {{
+  driver = passwd-file
+  args = username_format=%n {self.directory}/full
 }}
 userdb {{
   driver = static

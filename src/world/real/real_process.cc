@@ -16,8 +16,8 @@ namespace postrider::world::real {
 
 namespace {
 
-constexpr auto kDeathTime = std::chrono::seconds(5);         // from the killing to the report
-constexpr auto kAskAgain = std::chrono::milliseconds(10);    // when the spawner is busy
+constexpr auto kDeathTime = std::chrono::seconds(5);       // from the killing to the report
+constexpr auto kAskAgain = std::chrono::milliseconds(10);  // when the spawner is busy
 constexpr std::size_t kBlockOctets = 16 * 1024;
 constexpr std::size_t kLastOctetsMax = 1024 * 1024;  // read after the program has ended
 
@@ -200,6 +200,7 @@ Status<Error> RealProcess::fork_spawner() {
 
 Task<ProcessEnd> RealProcess::run(ProcessRequest request, ProcessInput input) {
     if (!spawner_) co_return not_started("this process was not made to start programs");
+    std::string program = request.arguments.empty() ? "" : request.arguments.front();
     auto packet = encode_request({std::move(request.arguments), std::move(request.environment),
                                   std::move(request.directory)});
     if (!packet) co_return not_started(packet.error().message);
@@ -239,6 +240,7 @@ Task<ProcessEnd> RealProcess::run(ProcessRequest request, ProcessInput input) {
             end = {.kind = Kind::TimedOut};
         }
     }
+    if (end->kind == Kind::NotStarted) end->message = program + ": " + end->message;
     read_rest(channels);
     end->output = std::move(channels.tail);
     co_return std::move(*end);

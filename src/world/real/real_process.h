@@ -2,11 +2,11 @@
 //
 // For each program: a pipe to its standard input, a pipe from its standard output and error, and a
 // status socket on which the spawner says how it ended. All three are waited for on the shard that
-// called run(); nothing is shared between shards but the spawner's socket, to which a request is one
-// packet.
+// called run(); nothing is shared between shards but the spawner's socket, to which a request is
+// one packet.
 //
-// When the spawner itself dies (somebody killed it), every run() answers Lost or NotStarted until the
-// server is started again: with threads there is no way to make another.
+// When the spawner itself dies (somebody killed it), every run() answers Lost or NotStarted until
+// the server is started again: with threads there is no way to make another.
 //
 // Threads: run() from a shard's thread.
 

@@ -1,0 +1,231 @@
+// postrider_bench_sink: an SMTP server that takes every message and keeps nothing.
+//
+// It says where it listens, as one line of JSON, and one more line of JSON with what it took: when
+// the message comes that --messages names, or else on SIGTERM. It goes on serving until SIGTERM. It
+// does what the protocol asks and no more: it knows commands by their first letter, refuses nothing
+// and needs no order.
+
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstring>
+#include <memory>
+
+#include "bench/load.h"
+
+namespace postrider::bench {
+namespace {
+
+constexpr std::string_view kGreeting = "220 sink.bench.test\r\n";
+constexpr std::string_view kHello =
+    "250-sink.bench.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE 0\r\n";
+constexpr std::string_view kGood = "250 Yes\r\n";
+constexpr std::string_view kGoOn = "354 Go on\r\n";
+constexpr std::string_view kBye = "221 Bye\r\n";
+constexpr std::string_view kDot = "\r\n.\r\n";
+constexpr int kLookMs = 1000;  // how often it looks whether it is to stop
+
+struct Client {
+    int fd = -1;
+    bool in_data = false;
+    bool leaving = false;
+    // Of a command, what came of its line; in content, the last octets that may begin a dot line.
+    std::string rest;
+    std::string replies;
+};
+
+struct Counts {
+    uint64_t messages = 0;
+    uint64_t connections = 0;
+    uint64_t octets = 0;
+    double first_at = 0;
+    double last_at = 0;
+};
+
+class Sink {
+public:
+    Sink(int listener, std::vector<uint64_t> tell_at)
+        : listener_(listener), tell_at_(std::move(tell_at)) {
+        watch_.add(listener_, nullptr, EPOLLIN);
+    }
+
+    void run();
+
+private:
+    void accept_all();
+    void handle(Client& client);
+    bool take(Client& client, std::string_view input);
+    std::string_view take_content(Client& client, std::string_view input);
+    void take_command(Client& client, std::string_view line);
+    bool answer(Client& client);
+    void end(Client& client);
+    void tell();
+
+    Watch watch_;
+    const int listener_;
+    const std::vector<uint64_t> tell_at_;
+    Counts counts_;
+    std::vector<std::unique_ptr<Client>> clients_;
+    std::vector<Client*> free_;
+    std::array<char, 64 * 1024> input_;
+};
+
+void Sink::run() {
+    while (!stop_wanted()) {
+        for (const epoll_event& event : watch_.wait(kLookMs)) {
+            if (event.data.ptr == nullptr) {
+                accept_all();
+            } else if (auto* client = static_cast<Client*>(event.data.ptr); client->fd >= 0) {
+                handle(*client);
+            }
+        }
+    }
+    tell();
+}
+
+void Sink::accept_all() {
+    for (int fd; (fd = accept_one(listener_)) >= 0;) {
+        if (free_.empty()) free_.push_back(clients_.emplace_back(std::make_unique<Client>()).get());
+        Client& client = *free_.back();
+        free_.pop_back();
+        client.fd = fd;
+        client.in_data = client.leaving = false;
+        client.rest.clear();
+        client.replies = kGreeting;
+        counts_.connections++;
+        watch_.add(fd, &client, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+        (void)answer(client);
+    }
+}
+
+void Sink::handle(Client& client) {
+    if (!answer(client)) return end(client);
+    while (true) {
+        ssize_t got = ::recv(client.fd, input_.data(), input_.size(), 0);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0 && errno == EAGAIN) return;
+        if (got <= 0) return end(client);
+        if (!take(client, {input_.data(), static_cast<std::size_t>(got)})) return end(client);
+        if (static_cast<std::size_t>(got) < input_.size()) return;
+    }
+}
+
+// False when the connection is over.
+bool Sink::take(Client& client, std::string_view input) {
+    counts_.octets += input.size();
+    while (!input.empty()) {
+        if (client.in_data) {
+            input = take_content(client, input);
+            continue;
+        }
+        std::size_t end = input.find('\n');
+        if (end == std::string_view::npos) {
+            client.rest += input;
+            break;
+        }
+        std::string_view line = input.substr(0, end + 1);
+        input.remove_prefix(end + 1);
+        if (!client.rest.empty()) {
+            client.rest += line;
+            line = client.rest;
+        }
+        take_command(client, line);
+        if (!client.in_data) client.rest.clear();
+    }
+    return answer(client) && !(client.leaving && client.replies.empty());
+}
+
+// Returns what follows the content.
+std::string_view Sink::take_content(Client& client, std::string_view input) {
+    // The end may begin in what came before: look at the seam first.
+    std::size_t before = client.rest.size();
+    client.rest += input.substr(0, kDot.size() - 1);
+    std::size_t taken = 0;
+    if (std::size_t at = client.rest.find(kDot); at != std::string::npos) {
+        taken = at + kDot.size() - before;
+    } else {
+        const void* found = ::memmem(input.data(), input.size(), kDot.data(), kDot.size());
+        if (found == nullptr) {
+            std::string_view last = input.size() < kDot.size() ? client.rest : input;
+            client.rest =
+                std::string(last.substr(last.size() - std::min(last.size(), kDot.size() - 1)));
+            return {};
+        }
+        taken =
+            static_cast<std::size_t>(static_cast<const char*>(found) - input.data()) + kDot.size();
+    }
+    client.in_data = false;
+    client.rest.clear();
+    client.replies += kGood;
+    counts_.messages++;
+    if (counts_.messages == 1) counts_.first_at = seconds_now();
+    if (std::ranges::find(tell_at_, counts_.messages) != tell_at_.end()) tell();
+    return input.substr(taken);
+}
+
+void Sink::take_command(Client& client, std::string_view line) {
+    switch (line.front() & ~0x20) {
+        case 'D':
+            client.replies += kGoOn;
+            client.in_data = true;
+            client.rest = "\r\n";  // a dot may be the first line
+            return;
+        case 'E':
+            client.replies += kHello;
+            return;
+        case 'Q':
+            client.replies += kBye;
+            client.leaving = true;
+            return;
+        default:
+            client.replies += kGood;
+    }
+}
+
+// False when the connection is lost.
+bool Sink::answer(Client& client) {
+    if (client.replies.empty()) return true;
+    ssize_t sent = ::send(client.fd, client.replies.data(), client.replies.size(), MSG_NOSIGNAL);
+    if (sent < 0) return errno == EAGAIN || errno == EINTR;
+    client.replies.erase(0, static_cast<std::size_t>(sent));
+    return true;
+}
+
+void Sink::end(Client& client) {
+    ::close(client.fd);
+    client.fd = -1;
+    free_.push_back(&client);
+}
+
+void Sink::tell() {
+    counts_.last_at = seconds_now();
+    fmt::print(R"({{"messages": {}, "connections": {}, "octets": {}, "first_at": {:.6f}, )"
+               R"("last_at": {:.6f}, "cpu_seconds": {:.6f}}})"
+               "\n",
+               counts_.messages, counts_.connections, counts_.octets, counts_.first_at,
+               counts_.last_at, cpu_seconds());
+    std::fflush(stdout);
+}
+
+}  // namespace
+}  // namespace postrider::bench
+
+int main(int count, char** words) {
+    using namespace postrider::bench;
+    std::string listen = "127.0.0.1:0";
+    std::vector<uint64_t> tell_at;
+    CLI::App app("an SMTP server that takes every message and keeps nothing");
+    app.add_option("listen", listen, "where it listens; port 0 takes a free one");
+    app.add_option("--tell-at", tell_at, "tell of the costs when so many messages have come");
+    CLI11_PARSE(app, count, words);
+    catch_stop();
+    sockaddr_in address = parse_address(listen);
+    int listener = listen_at(address);
+    fmt::print("{{\"listening\": \"{}\"}}\n", text_of(address));
+    std::fflush(stdout);
+    Sink(listener, std::move(tell_at)).run();
+    return 0;
+}
