@@ -47,7 +47,7 @@ name = "our.test"
 mailboxes = ["alice"]
 """
 
-# After the settings of tests/program/peers.py; a later line wins.
+# In place of or beside the settings of tests/program/peers.py.
 POSTFIX = """
 default_process_limit = 100
 smtpd_client_connection_count_limit = 0
@@ -114,8 +114,18 @@ class BenchPostfix(Postfix):
 
     def configure(self):
         super().configure()
-        with open(self.directory / "main.cf", "a") as settings:
-            settings.write(POSTFIX + (POSTFIX_HOLD if self.work == "accept" else ""))
+        changes = POSTFIX + (POSTFIX_HOLD if self.work == "accept" else "")
+        path = self.directory / "main.cf"
+        # Each key once: every program of Postfix warns of one that comes twice, and its log service,
+        # which warns too, would wait for itself.
+        changed = {line.partition(" =")[0] for line in changes.splitlines()}
+        kept, keep = [], True
+        for line in path.read_text().splitlines():
+            if not line[:1].isspace():
+                keep = line.partition(" =")[0] not in changed
+            if keep:
+                kept.append(line)
+        path.write_text("\n".join(kept) + "\n" + changes)
 
     def command(self):
         words = super().command()

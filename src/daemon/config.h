@@ -129,8 +129,9 @@ struct Config {
     std::string hostname;
     std::string user;  // to switch to when started as root; empty = none
     std::string data_directory;
-    uint64_t shards = 0;      // 0 = one per core
-    uint64_t memory_max = 0;  // octets
+    std::string drop_directory;  // of the sendmail front; empty = none
+    uint64_t shards = 0;         // 0 = one per core
+    uint64_t memory_max = 0;     // octets
     std::vector<ListenerConfig> listeners;
     SmtpConfig smtp;
     RelayConfig relay;

@@ -81,6 +81,12 @@ constexpr auto kKeys = std::to_array<Key>({
      "mailboxes and the operator's socket. Other paths may begin with {data}, which stands for "
      "it.",
      FIELD(&c.data_directory)},
+    {"", "drop_directory", KeyType::Path, Presence::Optional, "", "\"/var/lib/postrider/drop\"", "",
+     0, 0, {},
+     "The folder in which postrider-sendmail leaves messages while the server does not take them. "
+     "It belongs to the server's user and to the group of postrider-sendmail, mode 0730; see "
+     "docs/sendmail.md. Without this key nothing is taken in from there.",
+     FIELD(&c.drop_directory)},
     {"", "shards", KeyType::Count, Presence::Optional, "0", "", "threads", 0, 256, {},
      "How many event loops run, each on a thread of its own. 0 means one for each core.",
      FIELD(&c.shards)},
@@ -101,7 +107,8 @@ constexpr auto kKeys = std::to_array<Key>({
     {"listener", "address", KeyType::Endpoint, Presence::Required, "", "\"0.0.0.0:25\"", "", 0, 0,
      {},
      "An IPv4 or IPv6 address with a port, or a Unix socket: \"0.0.0.0:25\", \"[::]:25\", "
-     "\"unix:/run/postrider/lmtp\". Port 0 takes a free one.",
+     "\"unix:/run/postrider/lmtp\". Port 0 takes a free one. Whoever may connect to a Unix socket "
+     "(its file has mode 0660) may also relay.",
      FIELD(&c.listeners.back().address)},
     {"listener", "protocol", KeyType::Choice, Presence::Optional, "\"smtp\"", "", "", 0, 0,
      kProtocols,

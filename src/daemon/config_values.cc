@@ -9,6 +9,8 @@
 #include <optional>
 #include <vector>
 
+#include "deliver/pipe_command.h"
+
 namespace postrider::daemon {
 
 namespace {
@@ -243,7 +245,11 @@ Result<Destination> parse_deliver_to(std::string_view text) {
     }
     if (!text.starts_with("pipe:/")) return no_deliver_to(text);
     std::string_view command = text.substr(5);
-    return PipeDestination{std::string(command.substr(0, command.find_last_not_of(' ') + 1))};
+    command = command.substr(0, command.find_last_not_of(' ') + 1);
+    if (auto checked = deliver::PipeCommand::parse(command); !checked) {
+        return fail(checked.error().message);
+    }
+    return PipeDestination{std::string(command)};
 }
 
 Result<uint64_t> parse_mode(std::string_view text) {

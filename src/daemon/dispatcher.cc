@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "deliver/pipe.h"
 #include "mail/header.h"
 
 namespace postrider::daemon {
@@ -111,8 +112,10 @@ int Dispatcher::enqueue(const spool::StoredMessage& message, Duration age,
         Destination destination = settings->destination(recipient.mailbox);
         bool remote = std::holds_alternative<RemoteDestination>(destination) ||
                       std::holds_alternative<StaticDestination>(destination);
-        // Recipients with one site key share limits and a turn.
-        std::string key = Onward::is_onward(destination) ? onward_.site_of(destination) : "local";
+        // Recipients with one site key share limits and a turn; a program has its own.
+        std::string key = Onward::is_onward(destination) ? onward_.site_of(destination)
+                          : std::holds_alternative<PipeDestination>(destination) ? text(destination)
+                                                                                 : "local";
         sites[{std::move(key), remote ? queue::SiteKind::Remote : queue::SiteKind::Local}]
             .push_back(number);
         attempts = std::max(attempts, standing.attempts);
@@ -341,6 +344,14 @@ Task<RecipientResult> Dispatcher::attempt_one(std::shared_ptr<const spool::Store
                      .line_end = settings.maildir_line_end,
                      .repeated = repeated || message->recipients[recipient].attempts > 0 ||
                                  !kept_.contains(message->envelope.id)});
+    }
+    if (auto* pipe = std::get_if<PipeDestination>(&destination)) {
+        co_return co_await deliver::deliver_to_pipe(
+            world_, {.envelope = std::shared_ptr<const Envelope>(message, &message->envelope),
+                     .content = spool::open_content(*message, world_.disk),
+                     .recipient = recipient,
+                     .command = pipe->command,
+                     .delimiters = settings.recipient_delimiter});
     }
     RecipientResult none{.recipient = recipient, .verdict = RecipientResult::Verdict::Permanent};
     if (auto* nowhere = std::get_if<NoDestination>(&destination)) {

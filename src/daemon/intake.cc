@@ -183,6 +183,8 @@ public:
 
 private:
     bool may_relay() const {
+        // From this machine: over a Unix socket, guarded by its file's mode, or by a dropped file.
+        if (client_.address.empty()) return true;
         auto address = world::IpAddress::parse(client_.address);
         return address && std::ranges::any_of(settings_->relay_networks, [&](const auto& network) {
                    return network.contains(*address);

@@ -1,7 +1,6 @@
 #include "daemon/onward.h"
 
 #include <algorithm>
-#include <map>
 
 #include "route/hosts.h"
 
@@ -78,17 +77,8 @@ public:
 
     Task<WorkDone> carry(const Work& work) {
         WorkDone done;
-        const Envelope& envelope = work.message->envelope;
-        using Transaction = std::pair<const Variant*, const EgressSettings*>;
-        std::map<Transaction, std::vector<uint32_t>> transactions;
-        for (uint32_t number : work.job.recipients) {
-            const Variant& variant = envelope.variant_of(number);
-            const EgressSettings& egress = settings_->egress_for(
-                variant.reverse_path, envelope.recipient(number).mailbox.domain);
-            transactions[{&variant, &egress}].push_back(number);
-        }
-        for (auto& [transaction, recipients] : transactions) {
-            co_await carry_variant(work.message, *transaction.second, std::move(recipients), done);
+        for (Group& group : groups_of(work)) {
+            co_await carry_group(work.message, *group.egress, std::move(group.recipients), done);
         }
         co_return done;
     }
@@ -104,11 +94,34 @@ public:
     }
 
 private:
-    // Recipients of one variant and one pool: transaction after transaction, host after host.
-    // A connection that is there has the name and the source of its own pool.
-    Task<void> carry_variant(std::shared_ptr<const spool::StoredMessage> message,
-                             const EgressSettings& egress, std::vector<uint32_t> recipients,
-                             WorkDone& done) {
+    // Recipients of one variant and one pool, in the order of their first ones.
+    struct Group {
+        const Variant* variant;
+        const EgressSettings* egress;
+        std::vector<uint32_t> recipients;
+    };
+
+    std::vector<Group> groups_of(const Work& work) const {
+        const Envelope& envelope = work.message->envelope;
+        std::vector<Group> groups;
+        for (uint32_t number : work.job.recipients) {
+            const Variant* variant = &envelope.variant_of(number);
+            const EgressSettings* egress = &settings_->egress_for(
+                variant->reverse_path, envelope.recipient(number).mailbox.domain);
+            auto known = std::ranges::find_if(groups, [&](const Group& group) {
+                return group.variant == variant && group.egress == egress;
+            });
+            if (known == groups.end()) known = groups.insert(known, {variant, egress, {}});
+            known->recipients.push_back(number);
+        }
+        return groups;
+    }
+
+    // Transaction after transaction, host after host. A connection that is there has the name and
+    // the source of its own pool.
+    Task<void> carry_group(std::shared_ptr<const spool::StoredMessage> message,
+                           const EgressSettings& egress, std::vector<uint32_t> recipients,
+                           WorkDone& done) {
         auto envelope = std::shared_ptr<const Envelope>(message, &message->envelope);
         std::size_t hop = connection_ ? hop_ : 0;
         if (egress_ != &egress) co_await close();

@@ -13,6 +13,13 @@ spool::SpoolOptions spool_options(const Config& config) {
     return options;
 }
 
+receive::DropOptions drop_options(const Config& config) {
+    return {.directory = config.drop_directory,
+            .message_octets_max = config.smtp.message_octets_max,
+            .recipients_max = config.smtp.recipients_max,
+            .hops_max = config.smtp.hops_max};
+}
+
 queue::Options queue_options(const Config& config) {
     queue::Options options;
     options.active_max = static_cast<int>(config.queue.active_max);
@@ -83,6 +90,7 @@ std::shared_ptr<const Settings> settings_of(const Config& config) {
             settings->hosts.own_addresses.push_back(ip->address);
         }
     }
+    settings->recipient_delimiter = config.routing.recipient_delimiter;
     settings->relay_networks = config.smtp.relay_networks;
     settings->table = route::Table::build(config.routing).table;
     settings->maildir_line_end = config.delivery.line_ends == DeliveryConfig::LineEnds::Crlf

@@ -11,12 +11,14 @@
 #include "daemon/config.h"
 #include "daemon/settings.h"
 #include "queue/options.h"
+#include "receive/drop.h"
 #include "receive/session.h"
 #include "spool/spool.h"
 
 namespace postrider::daemon {
 
 spool::SpoolOptions spool_options(const Config& config);
+receive::DropOptions drop_options(const Config& config);
 queue::Options queue_options(const Config& config);
 std::shared_ptr<const receive::SessionSettings> session_settings(const Config& config,
                                                                  const ListenerConfig& listener);

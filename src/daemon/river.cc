@@ -25,6 +25,11 @@ Task<Result<std::unique_ptr<River>>> River::open(world::World& world, RiverOptio
         co_await river->stop(Deadline::after(world.clock.now(), std::chrono::seconds(10)));
         co_return std::unexpected(listening.error());
     }
+    if (!river->config_->drop_directory.empty()) {
+        river->drop_ =
+            std::make_unique<receive::Drop>(world, *river->intake_, drop_options(*river->config_));
+        river->drop_->start();
+    }
     co_return river;
 }
 
@@ -76,6 +81,7 @@ Status<Error> River::reload(std::shared_ptr<const Config> next) {
     };
     const Config& now = *config_;
     if (next->data_directory != now.data_directory) return refuse("data_directory");
+    if (next->drop_directory != now.drop_directory) return refuse("drop_directory");
     if (next->shards != now.shards) return refuse("shards");
     if (next->memory_max != now.memory_max) return refuse("memory_max");
     if (next->admin.socket != now.admin.socket) return refuse("admin.socket");
@@ -100,6 +106,7 @@ Task<void> River::stop(Deadline deadline) {
     world_.log.write(Event::Stopping, {});
     for (auto& server : servers_) server->begin_drain();
     for (auto& server : servers_) co_await server->drained(deadline);
+    if (drop_) co_await drop_->stop(deadline);
     if (dispatcher_) co_await dispatcher_->stop(deadline);
     if (spool_) co_await spool_->close();
     if (admin_) admin_->close();

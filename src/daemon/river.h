@@ -24,6 +24,7 @@
 #include "daemon/intake.h"
 #include "daemon/reporter.h"
 #include "daemon/settings.h"
+#include "receive/drop.h"
 #include "receive/server.h"
 #include "spool/spool.h"
 #include "world/world.h"
@@ -79,6 +80,7 @@ private:
     std::unique_ptr<Reporter> reporter_;
     std::unique_ptr<Dispatcher> dispatcher_;
     std::unique_ptr<Intake> intake_;
+    std::unique_ptr<receive::Drop> drop_;
     std::vector<std::unique_ptr<receive::Server>> servers_;  // as config_->listeners
     std::unique_ptr<admin::Server> admin_;
 };

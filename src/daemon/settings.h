@@ -48,6 +48,7 @@ struct Settings {
     std::string hostname;
     std::vector<world::IpNetwork> relay_networks;
     std::shared_ptr<const route::Table> table;
+    std::string recipient_delimiter;
     deliver::LineEnd maildir_line_end = deliver::LineEnd::Lf;
     uint64_t recipients_max = 1000;
 };

@@ -65,6 +65,10 @@ public:
           world_(real_.world()) {}
 
     int run() {
+        // Before the first thread. Without it mail for programs waits; all else goes on.
+        if (auto forked = real_.fork_spawner(); !forked) {
+            log_.write(Event::SpawnerMissing, {{"reason", forked.error().message}});
+        }
         if (auto ready = real_.prepare_resolver(); !ready) {
             return complain(ready.error().message, cli::kExitConfig);
         }

@@ -1,8 +1,11 @@
 """Mail goes on: to the next host, again after a failure, or back to its sender."""
 
 import re
+import shutil
 import socket
+import tempfile
 import unittest
+from pathlib import Path
 
 from next_host import Scripted, but, polite
 from server import Server, wait_until
@@ -105,6 +108,50 @@ class Forwarded(unittest.TestCase):
             self.assertIn("Status: 5.4.6", bounce)
             self.assertIn("mail loop", bounce)
             self.assertEqual(far.messages, [])
+
+
+class Piped(unittest.TestCase):
+    """Mail for a program: what it reads, and what its exit code means."""
+
+    def server(self, script):
+        folder = Path(tempfile.mkdtemp(prefix="postrider-pipe-"))
+        self.addCleanup(shutil.rmtree, folder)
+        program = folder / "program"
+        program.write_text("#!/bin/sh\n" + script.format(folder=folder))
+        program.chmod(0o755)
+        self.folder = folder
+        domain = (f'[[domain]]\nname = "pipe.test"\nmailboxes = ["p"]\n'
+                  f'deliver_to = "pipe:{program} {{sender}} {{recipient}}"\n')
+        return Server(domain=domain, smtp_networks='["127.0.0.0/8"]')
+
+    def test_it_reads_the_message_and_exit_0_is_delivered(self):
+        with self.server("cat > {folder}/got; echo \"$1 $2 $SENDER $USER_NOT_SET\" > {folder}/words\n") \
+                as server:
+            with server.connect() as client:
+                client.deliver("p@pipe.test", MESSAGE, sender="alice@our.test")
+            wait_until(lambda: server.events("Delivered"), "the delivery")
+            got = (self.folder / "got").read_text()
+            self.assertTrue(got.startswith("Return-Path: <alice@our.test>\nDelivered-To: p@pipe.test\n"))
+            self.assertTrue(got.endswith(MESSAGE.replace("\r\n", "\n")))
+            self.assertEqual((self.folder / "words").read_text(),
+                             "alice@our.test p@pipe.test alice@our.test \n")
+
+    def test_exit_67_is_a_bounce_with_its_last_words(self):
+        with self.server("cat > /dev/null; echo no such person here; exit 67\n") as server:
+            with server.connect() as client:
+                client.deliver("p@pipe.test", MESSAGE, sender="alice@our.test")
+            bounce = server.wait_for_messages("alice", 1)[0].read_text()
+            self.assertIn("Status: 5.1.1", bounce)
+            self.assertIn("no such person here", bounce)
+
+    def test_exit_75_is_tried_again(self):
+        script = ("cat > /dev/null; test -e {folder}/again && exit 0; "
+                  "touch {folder}/again; echo later; exit 75\n")
+        with self.server(script) as server:
+            with server.connect() as client:
+                client.deliver("p@pipe.test", MESSAGE, sender="alice@our.test")
+            wait_until(lambda: server.events("Delivered"), "the second attempt")
+            self.assertEqual(len(server.events("Deferred")), 1)
 
 
 class Bounced(unittest.TestCase):
