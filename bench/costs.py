@@ -119,7 +119,8 @@ def traced(words, into, calls):
     """The words under strace, which writes each of the named calls ("all") into a file. When only
     some are named, the others run at full speed."""
     chosen = [] if calls == "all" else ["--seccomp-bpf", "-e", f"trace={calls}"]
-    return ["strace", "-f", "-ttt", "-s", "0", *chosen, "-o", str(into), *words]
+    # -I 2: SIGTERM ends strace and is passed on; with a file it would be held back.
+    return ["strace", "-f", "-I", "2", "-ttt", "-s", "0", *chosen, "-o", str(into), *words]
 
 
 def count_calls(path, begin, end):

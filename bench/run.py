@@ -89,12 +89,18 @@ class Run:
                 self.sink.port if self.sink else None, self.trace))
             meter = costs.CpuMeter(self.server.pid)
             try:
-                return self.measure(meter)
+                figures, begin, end = self.measure(meter)
             finally:
-                self.server.stop()  # closes the group's last process, and strace its file
+                self.server.stop()  # with its last process the group is empty and the trace whole
                 meter.close()
+            if self.trace:
+                calls = costs.count_calls(self.server.directory / "trace", begin, end)
+                figures["calls"] = {name: count / self.messages for name, count in
+                                    sorted(calls.items(), key=lambda item: -item[1])}
+            return figures
 
     def measure(self, meter):
+        """The figures, and between which moments of the wall clock they were taken."""
         self.load(self.warm)
         self.wait_until_done(self.warm)
         syncs, cpu, wall = self.server.syncs(), meter.seconds(), time.time()
@@ -103,7 +109,6 @@ class Run:
         cpu = meter.seconds() - cpu
         if ended_at is None:
             ended_at = source["begun_at"] + source["seconds"]
-        wall_end = time.time()
         figures = {
             "messages": self.messages,
             "messages_per_second": self.messages / (ended_at - source["begun_at"]),
@@ -117,12 +122,7 @@ class Run:
             figures["sink_connections"] = sink["connections"]
         if syncs is not None:
             figures["spool_syncs_per_message"] = (self.server.syncs() - syncs) / self.messages
-        if self.trace:
-            self.server.stop()
-            calls = costs.count_calls(self.server.directory / "trace", wall, wall_end)
-            figures["calls"] = {name: count / self.messages for name, count in
-                                sorted(calls.items(), key=lambda item: -item[1])}
-        return figures
+        return figures, wall, time.time()
 
     def load(self, messages):
         return run_source(self.options.programs, self.server.port, self.options, messages,

@@ -56,7 +56,7 @@ public:
 
 private:
     void accept_all();
-    void handle(Client& client);
+    void handle(Client& client, bool to_the_end);
     bool take(Client& client, std::string_view input);
     std::string_view take_content(Client& client, std::string_view input);
     void take_command(Client& client, std::string_view line);
@@ -79,7 +79,8 @@ void Sink::run() {
             if (event.data.ptr == nullptr) {
                 accept_all();
             } else if (auto* client = static_cast<Client*>(event.data.ptr); client->fd >= 0) {
-                handle(*client);
+                // The end comes once, maybe together with the last octets.
+                handle(*client, (event.events & ~static_cast<uint32_t>(EPOLLIN | EPOLLOUT)) != 0);
             }
         }
     }
@@ -101,7 +102,7 @@ void Sink::accept_all() {
     }
 }
 
-void Sink::handle(Client& client) {
+void Sink::handle(Client& client, bool to_the_end) {
     if (!answer(client)) return end(client);
     while (true) {
         ssize_t got = ::recv(client.fd, input_.data(), input_.size(), 0);
@@ -109,7 +110,7 @@ void Sink::handle(Client& client) {
         if (got < 0 && errno == EAGAIN) return;
         if (got <= 0) return end(client);
         if (!take(client, {input_.data(), static_cast<std::size_t>(got)})) return end(client);
-        if (static_cast<std::size_t>(got) < input_.size()) return;
+        if (!to_the_end && static_cast<std::size_t>(got) < input_.size()) return;
     }
 }
 

@@ -109,7 +109,7 @@ private:
     void begin(Connection& connection);
     void end(Connection& connection, std::string_view trouble);
     void handle(Connection& connection, uint32_t events);
-    bool read_replies(Connection& connection);
+    bool read_replies(Connection& connection, bool to_the_end);
     void handle_reply(Connection& connection, std::string_view line);
     void next_message(Connection& connection);
     void say(Connection& connection, std::string_view octets, Await await);
@@ -171,13 +171,15 @@ void Source::handle(Connection& connection, uint32_t events) {
     }
     if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR | EPOLLRDHUP)) == 0) return;
     int fd = connection.fd;
-    if (!read_replies(connection) && connection.fd == fd) {
+    // The server's end comes once, maybe together with its last words.
+    bool ended = (events & ~static_cast<uint32_t>(EPOLLIN | EPOLLOUT)) != 0;
+    if (!read_replies(connection, ended) && connection.fd == fd) {
         end(connection, "the server ended the connection");
     }
 }
 
 // False at the end of the connection.
-bool Source::read_replies(Connection& connection) {
+bool Source::read_replies(Connection& connection, bool to_the_end) {
     while (true) {
         auto room = std::span(connection.input).subspan(connection.held);
         if (room.empty()) return false;
@@ -198,7 +200,7 @@ bool Source::read_replies(Connection& connection) {
         }
         connection.held -= begin;
         std::copy_n(text.data() + begin, connection.held, connection.input.data());
-        if (static_cast<std::size_t>(got) < room.size()) return true;
+        if (!to_the_end && static_cast<std::size_t>(got) < room.size()) return true;
     }
 }
 

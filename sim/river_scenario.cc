@@ -13,7 +13,7 @@ using namespace std::chrono_literals;
 
 constexpr uint64_t kDaysBeforeCheck = 10;
 constexpr Duration kSentWithin = 1min;  // what clients have in hand, without accidents
-constexpr Duration kEmptyWithin = 2h;   // the queue: some may wait for their next attempt
+constexpr Duration kEmptyWithin = 24h;  // the queue: some may wait for their next attempt
 
 class Run {
 public:

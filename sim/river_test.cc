@@ -178,6 +178,24 @@ TEST(River, AFailingSyncIsAnswered451AndServiceReturns) {
     river.expect_everything_arrives();
 }
 
+// Recovered messages are read from disk; a read that fails must not make the queue forget one.
+TEST(River, ReadsThatFailForAMomentForgetNoMessage) {
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        River river(seed);
+        ASSERT_TRUE(river.run_until_accepted(100));
+        river.server.power_loss();
+        river.client.pause();
+        river.server.boot();
+        ASSERT_TRUE(river.sim.run_until([&] { return river.server.is_open(); }, 1min));
+        river.server.host().disk_faults().fail_next_reads = 8;
+        river.expect_everything_arrives();
+        const auto& lines = river.server.host().log_lines();
+        EXPECT_TRUE(std::ranges::any_of(lines, [](const LogLine& line) {
+            return line.event == Event::MessageUnreadable;
+        })) << "no read failed: the test says nothing";
+    }
+}
+
 TEST(River, MemoryStaysBelowItsLimitHoweverManyClientsCome) {
     MailClientOptions many{.sessions = 800,
                            .reply_time = 30s,

@@ -28,6 +28,10 @@ public:
     std::size_t used() const { return used_.load(std::memory_order_relaxed); }
     std::size_t limit() const { return limit_; }
 
+    // More than half is left: room for what could be read again, such as messages that wait. Such
+    // holdings may never bring the account near its limit, or they would keep new work out.
+    bool is_roomy() const { return used() < limit_ / 2; }
+
     // Less than a tenth is left: finish what was begun, begin nothing large.
     bool is_tight() const { return used() > limit_ - limit_ / 10; }
 

@@ -37,6 +37,15 @@ TEST(MemoryAccount, RefusesWhatWouldExceedTheLimitAndChangesNothing) {
     EXPECT_EQ(account.used(), kStep);
 }
 
+TEST(MemoryAccount, IsRoomyInItsFirstHalf) {
+    MemoryAccount account(20 * kStep);
+    MemoryCharge charge(account);
+    ASSERT_TRUE(charge.grow_to(9 * kStep));
+    EXPECT_TRUE(account.is_roomy());
+    ASSERT_TRUE(charge.grow_to(10 * kStep));
+    EXPECT_FALSE(account.is_roomy());
+}
+
 TEST(MemoryAccount, IsTightInItsLastTenth) {
     MemoryAccount account(20 * kStep);
     MemoryCharge charge(account);

@@ -55,7 +55,7 @@ void Dispatcher::accept(std::shared_ptr<const spool::StoredMessage> message) {
         MessageId id = message->envelope.id;
         MemoryCharge charge(account_);
         std::size_t octets = message->inline_content ? message->inline_content->size() : 0;
-        bool keep = !account_.is_tight() && charge.grow_to(octets);
+        bool keep = account_.is_roomy() && charge.grow_to(octets);
         int entries = enqueue(*message, /*age=*/{}, std::nullopt);
         if (keep && entries > 0) {
             kept_.emplace(id, Kept{std::move(message), std::move(charge), entries});
@@ -76,13 +76,27 @@ void Dispatcher::recover(std::vector<spool::RecoveredMessage> messages, bool cle
     world_.executor.spawn(run_recovery(std::move(messages)));
 }
 
-// Reads each message's envelope once, to learn where it goes; mail that comes in meanwhile is
-// taken and delivered.
+// What the disk did not give at once is asked for again: it is accepted, and must not wait for the
+// next start.
 Task<void> Dispatcher::run_recovery(std::vector<spool::RecoveredMessage> messages) {
+    while (true) {
+        messages = co_await recover_readable(std::move(messages));
+        if (messages.empty() || stopping_) co_return;
+        co_await world_.clock.sleep_for(kReadAgain);
+    }
+}
+
+// Reads each message's envelope once, to learn where it goes; mail that comes in meanwhile is
+// taken and delivered. Answers those that could not be read for now.
+Task<std::vector<spool::RecoveredMessage>> Dispatcher::recover_readable(
+    std::vector<spool::RecoveredMessage> messages) {
     std::size_t done = 0;
-    for (const auto& recovered : messages) {
-        if (stopping_) co_return;
-        auto message = co_await load(recovered.id);
+    std::vector<spool::RecoveredMessage> unread;
+    for (auto& recovered : messages) {
+        if (stopping_) break;
+        bool passing = false;
+        auto message = co_await load(recovered.id, &passing);
+        if (passing) unread.push_back(std::move(recovered));
         if (!message) continue;
         Wall now = world_.clock.wall();
         std::optional<Wall> due;
@@ -96,6 +110,7 @@ Task<void> Dispatcher::run_recovery(std::vector<spool::RecoveredMessage> message
             co_await world_.executor.switch_to(world_.executor.current_shard());
         }
     }
+    co_return unread;
 }
 
 // Puts the waiting recipients into the queue, one entry per site; says how many entries.
@@ -187,10 +202,10 @@ void Dispatcher::start(Task<void> work) {
 }
 
 Task<void> Dispatcher::run_job(queue::Job job) {
-    auto message = co_await load(job.message);
-    if (!message) {  // gone or set aside: the spool has told the operator
-        scheduler_.give_up_job(job.handle, world_.clock.now());
-        let_go(job.message);
+    bool passing = false;
+    auto message = co_await load(job.message, &passing);
+    if (!message) {
+        not_loaded(job, passing);
         co_return;
     }
     if (!co_await may_try(job, *message)) co_return;
@@ -263,10 +278,10 @@ Task<std::optional<Work>> Dispatcher::finish(Work work, WorkDone done, bool want
     while (wants_more && !stopping_) {
         auto job = scheduler_.next_on(work.site, world_.clock.now());
         if (!job) break;
-        auto message = co_await load(job->message);
+        bool passing = false;
+        auto message = co_await load(job->message, &passing);
         if (!message) {
-            scheduler_.give_up_job(job->handle, world_.clock.now());
-            let_go(job->message);
+            not_loaded(*job, passing);
             continue;
         }
         if (!co_await may_try(*job, *message)) continue;
@@ -309,7 +324,19 @@ Task<bool> Dispatcher::may_try(const queue::Job& job, const spool::StoredMessage
     co_return false;
 }
 
-Task<std::shared_ptr<const spool::StoredMessage>> Dispatcher::load(MessageId id) {
+// A message that is gone or set aside leaves the queue: the spool has told the operator. What the
+// disk does not give now stays.
+void Dispatcher::not_loaded(const queue::Job& job, bool passing) {
+    Monotonic now = world_.clock.now();
+    if (passing) {
+        scheduler_.put_back(job.handle, now + kReadAgain, now);
+    } else {
+        scheduler_.give_up_job(job.handle, now);
+        let_go(job.message);
+    }
+}
+
+Task<std::shared_ptr<const spool::StoredMessage>> Dispatcher::load(MessageId id, bool* passing) {
     if (auto found = kept_.find(id); found != kept_.end()) co_return found->second.message;
     auto read = co_await spool_.read(id);
     if (read) co_return *read;
@@ -317,6 +344,7 @@ Task<std::shared_ptr<const spool::StoredMessage>> Dispatcher::load(MessageId id)
         world_.log.write(Event::MessageUnreadable,
                          {{"id", id.text()}, {"reason", read.error().message}});
     }
+    if (passing) *passing = read.error().kind == spool::SpoolError::Kind::DiskFailing;
     co_return nullptr;
 }
 
@@ -367,7 +395,13 @@ Task<RecipientResult> Dispatcher::attempt_one(std::shared_ptr<const spool::Store
 }
 
 Task<void> Dispatcher::run_expire(queue::Expire expire) {
-    auto message = co_await load(expire.message);
+    bool passing = false;
+    auto message = co_await load(expire.message, &passing);
+    if (passing) {
+        Monotonic now = world_.clock.now();
+        scheduler_.put_back(expire.handle, now + kReadAgain, now);
+        co_return;
+    }
     if (message) {
         std::vector<RecipientResult> results;
         for (uint32_t number : expire.recipients) {

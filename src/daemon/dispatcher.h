@@ -86,6 +86,8 @@ private:
     // Into the queue, and out of it.
     int enqueue(const spool::StoredMessage& message, Duration age, std::optional<Wall> due);
     Task<void> run_recovery(std::vector<spool::RecoveredMessage> messages);
+    Task<std::vector<spool::RecoveredMessage>> recover_readable(
+        std::vector<spool::RecoveredMessage> messages);
     void pump();
     void start(Task<void> work);
 
@@ -95,7 +97,9 @@ private:
     Task<void> run_notice(queue::DelayNotice notice);
 
     // The parts of a job.
-    Task<std::shared_ptr<const spool::StoredMessage>> load(MessageId id);
+    // Null when it cannot be read; `passing`, when given: it may be readable later.
+    Task<std::shared_ptr<const spool::StoredMessage>> load(MessageId id, bool* passing = nullptr);
+    void not_loaded(const queue::Job& job, bool passing);
     Task<bool> may_try(const queue::Job& job, const spool::StoredMessage& message);
     Task<void> run_onward(Work work, Destination destination);
     Task<void> find_loops(Work& work);

@@ -33,7 +33,9 @@ Way way_of(const route::HostsAnswer& answer) {
     }
     for (const auto& host : answer.hosts) {
         for (const auto& address : host.addresses) {
-            if (way.hops.size() < kHopsMax) way.hops.push_back({host.name, address});
+            if (way.hops.size() < kHopsMax) {
+                way.hops.push_back({host.name, address, host.preference});
+            }
         }
     }
     return way;
@@ -66,6 +68,26 @@ Way lmtp_way(const LmtpDestination& destination, Monotonic now) {
     return way;
 }
 
+// RFC 5321 §5.1: hosts of equal preference share the load. A way is kept for long, so each
+// connection draws their order anew; the addresses of a host stay together.
+std::vector<Way::Hop> drawn(std::vector<Way::Hop> hops, world::Random& random) {
+    struct Place {
+        uint16_t preference;
+        uint64_t lot;
+        std::size_t hop;
+        auto operator<=>(const Place&) const = default;
+    };
+    std::vector<Place> places;
+    for (std::size_t i = 0; i < hops.size(); i++) {
+        bool same_host = i > 0 && hops[i].name == hops[i - 1].name;
+        places.push_back({hops[i].preference, same_host ? places.back().lot : random.next(), i});
+    }
+    std::ranges::sort(places);
+    std::vector<Way::Hop> out;
+    for (const Place& place : places) out.push_back(std::move(hops[place.hop]));
+    return out;
+}
+
 }  // namespace
 
 // One connection and the jobs that it carries. Lives on one shard.
@@ -73,11 +95,15 @@ class Onward::Carrier {
 public:
     Carrier(world::World& world, std::shared_ptr<const Settings> settings,
             std::shared_ptr<const Way> way)
-        : world_(world), settings_(std::move(settings)), way_(std::move(way)) {}
+        : world_(world),
+          settings_(std::move(settings)),
+          mode_(way->mode),
+          hops_(drawn(way->hops, world.random)) {}
 
     Task<WorkDone> carry(const Work& work) {
         WorkDone done;
-        for (Group& group : groups_of(work)) {
+        std::vector<Group> groups = groups_of(work);
+        for (Group& group : groups) {
             co_await carry_group(work.message, *group.egress, std::move(group.recipients), done);
         }
         co_return done;
@@ -133,7 +159,7 @@ private:
                                             .content = spool::open_content(*message, world_.disk),
                                             .recipients = recipients});
             note(attempt.dialogue.text(), done);
-            if (attempt.try_next_host && hop + 1 < way_->hops.size()) {
+            if (attempt.try_next_host && hop + 1 < hops_.size()) {
                 co_await close();
                 hop++;
                 continue;  // the same recipients, at the next host
@@ -147,13 +173,13 @@ private:
 
     void connect_to(std::size_t hop) {
         hop_ = hop;
-        const Way::Hop& next = way_->hops[hop];
+        const Way::Hop& next = hops_[hop];
         deliver::SmtpHost host{
             .endpoint = next.endpoint,
             .name = next.name,
-            .mode = way_->mode,
+            .mode = mode_,
             .hello_name = egress_->hello_name,
-            .connect_timeout = hop + 1 < way_->hops.size() ? kConnectTime : kLastConnectTime};
+            .connect_timeout = hop + 1 < hops_.size() ? kConnectTime : kLastConnectTime};
         if (auto* ip = std::get_if<world::IpEndpoint>(&next.endpoint)) {
             host.source = ip->address.family == world::IpAddress::Family::V4 ? egress_->source_v4
                                                                              : egress_->source_v6;
@@ -164,14 +190,15 @@ private:
 
     void note(std::string dialogue, WorkDone& done) {
         if (done.dialogue.size() >= kDialogueOctetsMax) return;
-        done.dialogue += "-- " + way_->hops[hop_].name + " " +
-                         world::text(way_->hops[hop_].endpoint) + "\n" + dialogue;
+        done.dialogue +=
+            "-- " + hops_[hop_].name + " " + world::text(hops_[hop_].endpoint) + "\n" + dialogue;
         done.dialogue.resize(std::min(done.dialogue.size(), kDialogueOctetsMax));
     }
 
     world::World& world_;
     std::shared_ptr<const Settings> settings_;
-    std::shared_ptr<const Way> way_;
+    smtp::ClientMode mode_;
+    std::vector<Way::Hop> hops_;  // in the order to try
     std::unique_ptr<deliver::SmtpConnection> connection_;
     std::size_t hop_ = 0;
     const EgressSettings* egress_ = nullptr;  // of settings_; connection_'s

@@ -36,10 +36,11 @@ struct Way {
     struct Hop {
         std::string name;  // of the host
         world::Endpoint endpoint;
+        uint16_t preference = 0;
     };
     std::string site;  // key of limits
     smtp::ClientMode mode = smtp::ClientMode::Smtp;
-    std::vector<Hop> hops;  // in the order to try
+    std::vector<Hop> hops;  // by preference; equals in an order that each connection draws anew
     // Set when there is no way: what this means for each recipient. hops is empty then.
     std::optional<RecipientResult> failure;
     Monotonic expires;

@@ -10,7 +10,7 @@ import tree
 
 def find_problems(root):
     problems = []
-    for path in tree.files(root, ("src", "sim", "tests"), (".h",)):
+    for path in tree.files(root, ("src", "sim", "bench", "tests"), (".h",)):
         shown = tree.show(root, path)
         name = shown.removeprefix("src/")
         lines = tree.read(path).splitlines() or [""]

@@ -1,8 +1,8 @@
-"""Holds every #include of src/ and sim/ against src/LAYERS. There are no exceptions.
+"""Holds every #include of src/, sim/ and bench/ against src/LAYERS. There are no exceptions.
 
 Reports: a folder with sources that LAYERS does not name, a line that names an unknown folder, a
 folder named twice, a cycle among the lines, an include that its folder may not have, and an include
-of ours that is not written from src/ (or from the root, for sim/).
+of ours that is not written from src/ (or from the root, for sim/ and bench/).
 """
 
 import re
@@ -89,7 +89,7 @@ def find_problems(root):
     if cycle:
         problems.append("src/LAYERS: a cycle: " + " -> ".join(cycle))
     unnamed = set()
-    for path in tree.files(root, ("src", "sim"), (".h", ".cc", ".inc")):
+    for path in tree.files(root, ("src", "sim", "bench"), (".h", ".cc", ".inc")):
         room = room_of(root, path)
         if room in layers:
             problems += include_problems(root, path, room, layers)

@@ -1,4 +1,4 @@
-"""Each folder of src/ and sim/ with sources has a README.md that is short, complete and true.
+"""Each folder of src/, sim/ and bench/ with sources has a README.md that is short, complete and true.
 
 At most 60 lines; the seven headings in their order; every source or page that it names exists; every
 test that its promises name in backticks exists.
@@ -71,12 +71,12 @@ def readme_problems(root, path, words):
 
 
 def find_problems(root):
-    everything = tree.files(root, ("src", "sim", "tests"), (".h", ".cc", ".inc", ".py", ".sh"))
+    everything = tree.files(root, ("src", "sim", "bench", "tests"), (".h", ".cc", ".inc", ".py", ".sh"))
     words = set()
     for path in everything:
         words.update(re.findall(r"\w+", tree.read(path)))
     problems = []
-    folders = {p.parent for p in tree.files(root, ("src", "sim"), (".h", ".cc"))}
+    folders = {p.parent for p in tree.files(root, ("src", "sim", "bench"), (".h", ".cc"))}
     for folder in sorted(folders):
         readme = folder / "README.md"
         if readme.exists():

@@ -24,7 +24,7 @@ def files(root, folders, suffixes):
     return sorted(set(found))
 
 
-def sources(root, folders=("src", "sim", "tests")):
+def sources(root, folders=("src", "sim", "bench", "tests")):
     return files(root, folders, (".h", ".cc"))
 
 

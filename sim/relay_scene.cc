@@ -1,0 +1,274 @@
+#include "sim/relay_scene.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <optional>
+
+namespace postrider::sim {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+const world::IpEndpoint kServer{*world::IpAddress::parse("192.0.2.1"), 25};
+constexpr int kLettersPerSession = 50;
+
+std::string content_of(std::size_t mark, std::size_t octets) {
+    std::string out = fmt::format("Subject: letter {}\r\nX-Mark: {}\r\n\r\n.\r\n", mark, mark);
+    for (std::size_t line = 0; out.size() < octets; line++) {
+        out += fmt::format("{}line {} of {}\r\n", line % 7 == 0 ? "." : "", line, mark);
+    }
+    return out;
+}
+
+// RFC 5321 §4.5.2.
+std::string with_dots(std::string_view content) {
+    std::string out;
+    while (!content.empty()) {
+        if (content.front() == '.') out += '.';
+        std::size_t end = content.find("\r\n") + 2;
+        out += content.substr(0, end);
+        content.remove_prefix(end);
+    }
+    return out + ".\r\n";
+}
+
+// The rest of the line after `words`, from `at` on, which moves behind it.
+std::optional<std::string> next_after(std::string_view text, std::string_view words,
+                                      std::size_t& at) {
+    at = text.find(words, at);
+    if (at == text.npos) return std::nullopt;
+    at += words.size();
+    return std::string(text.substr(at, text.find('\n', at) - at));
+}
+
+}  // namespace
+
+struct LetterClient::Session {
+    world::World& world;
+    std::unique_ptr<world::Stream> stream;
+    Duration reply_time;
+    std::string heard = {};
+    std::string reply = {};  // the last line of the last reply
+
+    Deadline deadline() const { return Deadline::after(world.clock.now(), reply_time); }
+
+    Task<bool> say(std::string text) {
+        std::array<std::string_view, 1> pieces{text};
+        auto written = co_await stream->write(pieces, deadline());
+        co_return written.has_value();
+    }
+
+    // Whether the next reply came and begins with `code`.
+    Task<bool> hear(std::string_view code) {
+        Deadline until = deadline();
+        std::array<char, 2048> part;
+        while (true) {
+            std::size_t end = heard.find("\r\n");
+            if (end != std::string::npos) {
+                reply = heard.substr(0, end);
+                heard.erase(0, end + 2);
+                if (reply.size() < 4 || reply[3] != '-') co_return reply.starts_with(code);
+                continue;
+            }
+            auto got = co_await stream->read(part, until);
+            if (!got || *got == 0) co_return false;
+            heard.append(part.data(), *got);
+        }
+    }
+};
+
+LetterClient::LetterClient(Simulation& sim, int sessions)
+    : sim_(sim), host_(sim.add_host("letters", {*world::IpAddress::parse("192.0.2.2")})) {
+    host_.boot([this, sessions](world::World& world) -> Task<void> {
+        for (int i = 0; i < sessions; i++) world.executor.spawn(work(world));
+        co_return;
+    });
+}
+
+std::size_t LetterClient::post(Letter letter) {
+    letter.content = content_of(letters_.size(), letter.octets);
+    letters_.push_back(std::move(letter));
+    return letters_.size() - 1;
+}
+
+Task<void> LetterClient::work(world::World& world) {
+    std::optional<std::size_t> number;
+    while (true) {
+        if (number || next_ < letters_.size()) co_await hold_session(world, number);
+        co_await world.clock.sleep_for(20ms);
+    }
+}
+
+Task<void> LetterClient::hold_session(world::World& world, std::optional<std::size_t>& number) {
+    auto stream = co_await world.net.connect(kServer, std::nullopt,
+                                             Deadline::after(world.clock.now(), reply_time));
+    if (!stream) co_return;
+    Session session{world, std::move(*stream), reply_time};
+    if (!co_await session.hear("220") || !co_await session.say("EHLO letters.example\r\n") ||
+        !co_await session.hear("250")) {
+        co_return;
+    }
+    for (int i = 0; i < kLettersPerSession; i++) {
+        if (!number && next_ < letters_.size()) number = next_++;
+        if (!number) break;
+        if (!co_await send(session, letters_[*number])) co_return;
+        number.reset();
+    }
+    if (co_await session.say("QUIT\r\n")) co_await session.hear("221");
+}
+
+Task<bool> LetterClient::send(Session& session, Letter& letter) {
+    std::string commands = fmt::format("MAIL FROM:<{}>\r\n", letter.from);
+    for (const std::string& to : letter.to) commands += fmt::format("RCPT TO:<{}>\r\n", to);
+    if (!co_await session.say(commands + "DATA\r\n")) co_return false;
+    for (std::size_t i = 0; i < letter.to.size() + 1; i++) {
+        if (!co_await session.hear("250")) co_return false;
+    }
+    if (!co_await session.hear("354")) co_return false;
+    letter.was_sent = true;
+    if (!co_await session.say(with_dots(letter.content)) || !co_await session.hear("250")) {
+        co_return false;
+    }
+    letter.accepted.push_back(session.reply.substr(session.reply.rfind(' ') + 1));
+    letter.accepted_at = sim_.now();
+    accepted_++;
+    co_return true;
+}
+
+RelayScene::RelayScene(uint64_t seed, std::string_view queue, int sessions)
+    : sim(seed),
+      server(sim, river_config(fmt::format("[queue]\n{}\n", queue),
+                               "sessions_per_address_max = 1000\nrecipients_max = 1000")),
+      client(sim, sessions) {
+    sim.net().faults.latency_max = 3ms;
+    sim.dns().faults.latency_max = 20ms;
+}
+
+ForeignHost& RelayScene::add_far(const std::string& domain, Manners manners) {
+    std::string address = fmt::format("198.51.100.{}", far.size() + 1);
+    far.push_back(std::make_unique<ForeignHost>(sim, "mx." + domain, address, manners));
+    sim.dns().add(domain, dns::Mx{10, *dns::Name::parse("mx." + domain)});
+    sim.dns().add("mx." + domain, dns::A{{198, 51, 100, uint8_t(far.size())}});
+    return *far.back();
+}
+
+void RelayScene::boot() {
+    server.boot();
+    EXPECT_TRUE(sim.run_until([&] { return server.is_open(); }, 1min)) << server.open_error();
+}
+
+void RelayScene::run_until_accepted() {
+    EXPECT_TRUE(sim.run_until([&] { return client.is_idle(); }, 2h))
+        << client.accepted() << " of " << client.letters().size() << " letters were accepted";
+}
+
+void RelayScene::note_set_aside() {
+    for (const LogLine& line : server.host().log_lines()) {
+        if (line.event != Event::MessagePoisonous) continue;
+        set_aside_.insert(line.text.substr(3, MessageId::kTextOctets));
+    }
+}
+
+std::map<ForeignHost::Key, ReportCount> RelayScene::reports() {
+    std::map<ForeignHost::Key, ReportCount> out;
+    FileSystem& files = server.host().disk().files();
+    std::string folder = "/data/mail/river.example/alice/new";
+    auto found = files.find_directory(folder);
+    if (!found) return out;
+    std::set<std::string> ids;
+    for (const auto& [name, inode] : (*found)->names) {
+        std::string text = files.visible_text(folder + "/" + name).value_or("");
+        // boundary="report.<its id>.<id of the original>"
+        std::size_t at = 0;
+        std::string ends = next_after(text, "boundary=\"report.", at).value_or("");
+        constexpr std::size_t kId = MessageId::kTextOctets;
+        if (ends.size() < 2 * kId + 1) {
+            ADD_FAILURE() << "not a report: " << text;
+            continue;
+        }
+        EXPECT_TRUE(ids.insert(ends.substr(0, kId)).second) << "twice: " << ends;
+        std::string original = ends.substr(kId + 1, kId);
+        while (auto recipient = next_after(text, "\nFinal-Recipient: rfc822; ", at)) {
+            std::string action = next_after(text, "\nAction: ", at).value_or("");
+            ReportCount& count = out[{original, *recipient}];
+            if (action == "failed") count.failed++;
+            if (action == "delayed") count.delayed++;
+            EXPECT_TRUE(action == "failed" || action == "delayed") << action;
+        }
+    }
+    return out;
+}
+
+void RelayScene::check_content(const Letter& letter, const std::string& content) {
+    EXPECT_TRUE(content.ends_with(letter.content)) << content;
+    std::string_view trace = content;
+    trace.remove_suffix(std::min(content.size(), letter.content.size()));
+    EXPECT_TRUE(trace.starts_with("Received: ") && trace.find("\r\n\r\n") == trace.npos) << trace;
+}
+
+RelayScene::Sum RelayScene::check(const Fails& fails) {
+    Sum sum;
+    note_set_aside();
+    auto told = reports();
+    // A letter that was sent again because no reply came may be here under several ids.
+    std::map<std::string, std::size_t> letter_of;
+    for (std::size_t i = 0; i < client.letters().size(); i++) {
+        for (const std::string& id : client.letters()[i].accepted) letter_of[id] = i;
+    }
+    for (const auto& host : far) {
+        for (const std::string& fault : host->faults()) ADD_FAILURE() << fault;
+        for (const auto& [id, content] : host->contents()) {
+            std::size_t at = 0;
+            std::string mark = next_after(content, "\nX-Mark: ", at).value_or("none");
+            std::size_t number = std::strtoull(mark.c_str(), nullptr, 10);
+            if (number >= client.letters().size()) {
+                ADD_FAILURE() << "never sent: " << content;
+                continue;
+            }
+            EXPECT_EQ(letter_of.try_emplace(id, number).first->second, number) << id;
+            check_content(client.letters()[number], content);
+        }
+    }
+    for (const auto& [id, number] : letter_of) {
+        const Letter& letter = client.letters()[number];
+        for (const std::string& to : letter.to) {
+            check_recipient(id, letter, to, fails(to), told[{id, to}], sum);
+        }
+    }
+    return sum;
+}
+
+void RelayScene::check_recipient(const std::string& id, const Letter& letter, const std::string& to,
+                                 bool must_fail, const ReportCount& told, Sum& sum) {
+    SCOPED_TRACE(fmt::format("seed {}: {} to {}", sim.seed(), id, to));
+    bool is_set_aside = set_aside_.contains(id);
+    std::size_t takes = 0;
+    for (const auto& host : far) {
+        auto found = host->taken().find({id, to});
+        if (found == host->taken().end()) continue;
+        takes += found->second.size();
+        for (std::size_t i = 0; i + 1 < found->second.size(); i++) {
+            EXPECT_FALSE(found->second[i].confirmed) << "taken again after it was settled";
+        }
+    }
+    bool owed = must_fail && !letter.from.empty();
+    EXPECT_LE(told.delayed, letter.from.empty() ? 0 : 1);
+    if (is_set_aside && takes == 0 && told.failed == 0) {
+        sum.set_aside++;
+        return;
+    }
+    EXPECT_EQ(told.failed, owed ? 1 : 0);
+    if (must_fail) {
+        EXPECT_EQ(takes, 0u) << "taken and failed";
+        (owed ? sum.bounced : sum.silent)++;
+    } else {
+        EXPECT_GE(takes, 1u) << "lost";
+        sum.taken++;
+        sum.repeats += takes > 0 ? takes - 1 : 0;
+    }
+    sum.delayed += uint64_t(told.delayed);
+}
+
+}  // namespace postrider::sim
