@@ -204,9 +204,8 @@ std::string ForeignHost::answer_recipient(Session& session, const std::string& r
 
 // True when the dialogue goes on, with more content or after it.
 Task<bool> ForeignHost::hear_content(Session& session) {
-    std::size_t end = session.heard.starts_with(".\r\n")
-                          ? 0
-                          : session.heard.find("\r\n.\r\n", session.looked_at);
+    std::size_t end =
+        session.heard.starts_with(".\r\n") ? 0 : session.heard.find("\r\n.\r\n", session.looked_at);
     if (end == std::string::npos) {
         session.looked_at = session.heard.size() > 4 ? session.heard.size() - 4 : 0;
         co_return co_await session.hear_more();

@@ -1,19 +1,20 @@
-// sim/relay_scene.h: for tests: our server, a client with letters, and hosts of others.
+// sim/relay_scene.h: our server, a client with letters, and hosts of others.
 //
 // The problem: "each accepted recipient ends in exactly one outcome" must be judged from what the
 // client was told, what the far hosts kept and what lies in the sender's mailbox, never by asking
 // the server.
 //
-// Threads: one. Tests only.
+// Failure: everything that is not as promised is one of the faults().
+// Threads: one.
 
 #pragma once
 
-#include <gtest/gtest.h>
-
-#include <cstdlib>
+#include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -24,12 +25,6 @@
 #include "sim/river_host.h"
 
 namespace postrider::sim {
-
-// For long runs: how many times as many seeds as usual.
-inline uint64_t seed_factor() {
-    const char* text = std::getenv("POSTRIDER_SEED_FACTOR");
-    return text ? std::max<uint64_t>(1, std::strtoull(text, nullptr, 10)) : 1;
-}
 
 struct Letter {
     std::string from = "alice@river.example";  // empty = null
@@ -80,16 +75,16 @@ public:
     ForeignHost& add_far(const std::string& domain, Manners manners = {});
 
     void boot();
-    void run_until_accepted();  // all letters
-    void run_until_done(Duration limit) {
-        EXPECT_TRUE(server.run_until_empty(limit)) << "the queue is not empty";
-    }
+    void stop(Duration patience);         // in order; then the process ends
+    void run_until_accepted();            // all letters
+    void run_until_done(Duration limit);  // nothing is queued any more
 
     // Holds every recipient of every letter against far hosts and the sender's mailbox.
     // `fails`: whether a recipient must fail; else it must be taken.
     struct Sum {
         uint64_t taken = 0, repeats = 0, bounced = 0, delayed = 0, set_aside = 0;
-        uint64_t silent = 0;  // failed, and the sender is null
+        uint64_t silent = 0;     // failed, and the sender is null
+        uint64_t confirmed = 0;  // the newest take is (foreign_host.h)
     };
     using Fails = std::function<bool(const std::string& recipient)>;
     Sum check(const Fails& fails = [](const std::string& to) { return to.starts_with(kRefused); });
@@ -100,6 +95,8 @@ public:
     // Reports in alice's mailbox, by id of the original and recipient. Each call reads it anew.
     std::map<ForeignHost::Key, ReportCount> reports();
 
+    const std::vector<std::string>& faults() const { return faults_; }  // the first of them
+
     Simulation sim;
     RiverHost server;
     LetterClient client;
@@ -109,7 +106,9 @@ private:
     void check_recipient(const std::string& id, const Letter& letter, const std::string& to,
                          bool must_fail, const ReportCount& told, Sum& sum);
     void check_content(const Letter& letter, const std::string& content);
+    void fault(std::string text);
 
+    std::vector<std::string> faults_;
     std::set<std::string> set_aside_;
 };
 

@@ -13,7 +13,7 @@ namespace {
 constexpr auto kCommitTime = std::chrono::minutes(1);
 constexpr auto kReadAgain = std::chrono::minutes(1);
 constexpr int kUnfinishedAttemptsMax = 3;
-constexpr Duration kLifetimeMax = std::chrono::hours(24 * 30);
+constexpr auto kNextTrial = std::chrono::seconds(1);
 constexpr std::size_t kRecoveredAtOnce = 1000;  // then others get a turn
 
 // Whose share of the queue a message takes.
@@ -139,7 +139,9 @@ int Dispatcher::enqueue(const spool::StoredMessage& message, Duration age,
     Monotonic now = world_.clock.now();
     for (const auto& [site, recipients] : sites) {
         Monotonic at =
-            due ? queue::monotonic_due(*due, world_.clock.wall(), now, kLifetimeMax) : now;
+            due ? queue::monotonic_due(*due, world_.clock.wall(), now,
+                                       queue::longest_delay(scheduler_.options().of(site.second)))
+                : now;
         scheduler_.add({.message = message.envelope.id,
                         .recipients = recipients,
                         .site = site.first,
@@ -208,7 +210,7 @@ Task<void> Dispatcher::run_job(queue::Job job) {
         not_loaded(job, passing);
         co_return;
     }
-    if (!co_await may_try(job, *message)) co_return;
+    if (!co_await may_try(job)) co_return;
     auto settings = settings_.now();
     Destination destination =
         settings->destination(message->envelope.recipient(job.recipients.front()).mailbox);
@@ -235,6 +237,7 @@ Task<void> Dispatcher::run_onward(Work work, Destination destination) {
         // Its hosts are known now, and with them whose limits count.
         auto kind =
             way->mode == smtp::ClientMode::Lmtp ? queue::SiteKind::Local : queue::SiteKind::Remote;
+        if (trial_ == work.job.message) trial_.reset();
         scheduler_.move_to(work.job.handle, way->site, kind, world_.clock.now());
     } else {
         co_await find_loops(work);
@@ -284,7 +287,7 @@ Task<std::optional<Work>> Dispatcher::finish(Work work, WorkDone done, bool want
             not_loaded(*job, passing);
             continue;
         }
-        if (!co_await may_try(*job, *message)) continue;
+        if (!co_await may_try(*job)) continue;
         Work next{std::move(*job), work.site, std::move(message), {}};
         co_await find_loops(next);
         if (!next.job.recipients.empty()) co_return next;
@@ -294,39 +297,49 @@ Task<std::optional<Work>> Dispatcher::finish(Work work, WorkDone done, bool want
 }
 
 // A message that was being tried each time the process died is not tried for ever.
-Task<bool> Dispatcher::may_try(const queue::Job& job, const spool::StoredMessage& message) {
+Task<bool> Dispatcher::may_try(const queue::Job& job) {
     auto suspect = suspects_.find(job.message);
     if (suspect == suspects_.end()) co_return true;
     int unfinished = suspect->second;
-    suspects_.erase(suspect);
-    if (unfinished < kUnfinishedAttemptsMax) {
-        auto noted = co_await spool_.note_attempt(job.message,
-                                                  Deadline::after(world_.clock.now(), kCommitTime));
-        if (noted) co_return true;
-        suspects_[job.message] = unfinished;
-        Monotonic now = world_.clock.now();
-        scheduler_.put_back(job.handle, now + kReadAgain, now);
+    Monotonic now = world_.clock.now();
+    // After a second crash suspects are tried one at a time: only the guilty one is counted again.
+    if (unfinished > 0 && trial_ && *trial_ != job.message) {
+        scheduler_.put_back(job.handle, now + kNextTrial, now);
         co_return false;
     }
-    world_.log.write(Event::MessagePoisonous,
-                     {{"id", job.message.text()}, {"attempts", int64_t{unfinished}}});
-    std::vector<RecipientChange> changes;
-    for (uint32_t number = 0; number < message.recipients.size(); number++) {
-        changes.push_back({.id = job.message,
-                           .recipient = number,
-                           .state = RecipientState::SetAside,
-                           .reason = "the process died while this message was being tried",
-                           .at = world_.clock.wall()});
+    if (unfinished > 0) trial_ = job.message;
+    bool may = false;
+    if (unfinished < kUnfinishedAttemptsMax) {
+        may = (co_await spool_.note_attempt(job.message, Deadline::after(now, kCommitTime)))
+                  .has_value();
+    } else {
+        world_.log.write(Event::MessagePoisonous,
+                         {{"id", job.message.text()}, {"attempts", int64_t{unfinished}}});
+        auto aside = co_await spool_.set_aside(
+            job.message, "the process died " + std::to_string(unfinished) +
+                             " times in a row while this message was being tried");
+        if (aside) {
+            suspects_.erase(job.message);
+            trial_.reset();
+            scheduler_.give_up_job(job.handle, world_.clock.now());
+            let_go(job.message);
+            co_return false;
+        }
     }
-    co_await record({}, std::move(changes));
-    scheduler_.give_up_job(job.handle, world_.clock.now());
-    let_go(job.message);
+    if (may) {
+        suspects_.erase(job.message);
+        co_return true;
+    }
+    if (trial_ == job.message) trial_.reset();
+    now = world_.clock.now();
+    scheduler_.put_back(job.handle, now + kReadAgain, now);
     co_return false;
 }
 
 // A message that is gone or set aside leaves the queue: the spool has told the operator. What the
 // disk does not give now stays.
 void Dispatcher::not_loaded(const queue::Job& job, bool passing) {
+    if (trial_ == job.message) trial_.reset();
     Monotonic now = world_.clock.now();
     if (passing) {
         scheduler_.put_back(job.handle, now + kReadAgain, now);

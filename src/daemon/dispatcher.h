@@ -100,7 +100,7 @@ private:
     // Null when it cannot be read; `passing`, when given: it may be readable later.
     Task<std::shared_ptr<const spool::StoredMessage>> load(MessageId id, bool* passing = nullptr);
     void not_loaded(const queue::Job& job, bool passing);
-    Task<bool> may_try(const queue::Job& job, const spool::StoredMessage& message);
+    Task<bool> may_try(const queue::Job& job);
     Task<void> run_onward(Work work, Destination destination);
     Task<void> find_loops(Work& work);
     Task<std::optional<Work>> finish(Work work, WorkDone done, bool wants_more) override;
@@ -136,6 +136,7 @@ private:
     Onward onward_;
     AttemptLog attempts_;
     std::unordered_map<MessageId, Kept> kept_;
+    std::optional<MessageId> trial_;               // the suspect that is tried alone
     std::unordered_map<MessageId, int> suspects_;  // recovered after a crash: attempts unfinished
     std::unique_ptr<world::Timer> timer_;
     Monotonic timer_at_;

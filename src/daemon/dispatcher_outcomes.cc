@@ -38,6 +38,7 @@ std::string bounded_reason(const RecipientResult& result) {
 // Final outcomes first, durably and with the report they cause; then the queue may forget.
 Task<void> Dispatcher::settle(const queue::Job& job, std::string site,
                               const spool::StoredMessage& message, WorkDone done) {
+    if (trial_ == job.message) trial_.reset();
     Wall now = world_.clock.wall();
     std::vector<RecipientResult> results = std::move(done.results);
     bool plain = done.dialogue.empty() && std::ranges::all_of(results, &RecipientResult::is_final);
@@ -136,7 +137,12 @@ Task<bool> Dispatcher::end(queue::Handle handle, MessageId id, std::vector<uint3
     auto state = scheduler_.state_of(handle);
     if (!state || *state == queue::EntryState::Active) co_return false;
     scheduler_.hold(handle, world_.clock.now());
-    auto message = co_await load(id);
+    bool passing = false;
+    auto message = co_await load(id, &passing);
+    if (passing) {  // the disk does not give it now: nothing was done
+        scheduler_.release(handle, world_.clock.now());
+        co_return false;
+    }
     if (message) {
         Wall now = world_.clock.wall();
         std::vector<RecipientChange> changes;

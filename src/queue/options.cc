@@ -45,6 +45,14 @@ Duration retry_delay(const RetryRow& row, uint32_t failures, uint64_t seed) {
     return delay + Duration(static_cast<int64_t>(chance) - width);
 }
 
+Duration longest_delay(const SiteOptions& options) {
+    Duration longest{};
+    for (const RetryRow& row : options.schedule) {
+        longest = std::max(longest, row.max + row.max / 100 * row.jitter_percent);
+    }
+    return longest;
+}
+
 Monotonic monotonic_due(Wall due, Wall wall_now, Monotonic now, Duration longest) {
     // Compared in microseconds: a difference of wall times may not fit into nanoseconds.
     if (due <= wall_now) return now;

@@ -94,6 +94,9 @@ struct Options {
 // The delay after failure number `failures` (from 1). The same `seed` gives the same delay.
 Duration retry_delay(const RetryRow& row, uint32_t failures, uint64_t seed);
 
+// No delay of this kind of site is longer.
+Duration longest_delay(const SiteOptions& options);
+
 // The moment of `due` on the clock that never jumps. A moment further away than `longest` is taken
 // as `longest`: the wall clock was set back meanwhile.
 Monotonic monotonic_due(Wall due, Wall wall_now, Monotonic now, Duration longest);

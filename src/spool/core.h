@@ -84,6 +84,7 @@ public:
         CommitRequest request, Deadline deadline);
     Task<SpoolStatus> note_attempt(MessageId id, Deadline deadline);
     Task<SpoolResult<std::shared_ptr<const StoredMessage>>> read(MessageId id);
+    Task<SpoolStatus> set_aside_live(MessageId id, std::string why);
     Task<SpoolStats> stats();
     void record_lazily(RecipientChange change);
     void remove_later(std::string path);
@@ -178,7 +179,7 @@ private:
     Task<SpoolResult<ReadBack>> read_record(std::string path, Place place, MessageId id,
                                             bool large);
     Task<SpoolResult<ReadBack>> read_place(MessageId id);
-    Task<SpoolError> set_aside(MessageId id, Place place, SpoolError why);
+    Task<SpoolError> set_aside(MessageId id, Place place, SpoolError why);  // on the owner
 
     world::World& world_;
     const SpoolOptions options_;

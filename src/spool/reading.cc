@@ -54,6 +54,22 @@ Task<SpoolResult<std::shared_ptr<const StoredMessage>>> Core::read(MessageId id)
     co_return out;
 }
 
+Task<SpoolStatus> Core::set_aside_live(MessageId id, std::string why) {
+    world::ShardId home = world_.executor.current_shard();
+    if (home != owner_) co_await world_.executor.switch_to(owner_);
+    SpoolStatus out;
+    if (auto known = index_.find(id)) {
+        co_await set_aside(id, known->place, {SpoolError::Kind::Damaged, std::move(why)});
+        // It is still there when its end could not be written.
+        if (index_.find(id)) {
+            out = std::unexpected(
+                SpoolError{SpoolError::Kind::DiskFailing, id.text() + " could not be set aside"});
+        }
+    }
+    if (home != owner_) co_await world_.executor.switch_to(home);
+    co_return out;
+}
+
 // Reads message `id` from where it lies now. Live when this returns a value.
 Task<SpoolResult<Core::ReadBack>> Core::read_place(MessageId id) {
     for (int tries = 0; tries < kReadTries; ++tries) {

@@ -40,6 +40,10 @@ Task<SpoolResult<std::shared_ptr<const StoredMessage>>> Spool::read(MessageId id
     return core_->read(id);
 }
 
+Task<SpoolStatus> Spool::set_aside(MessageId id, std::string why) {
+    return core_->set_aside_live(id, std::move(why));
+}
+
 Task<SpoolStats> Spool::stats() { return core_->stats(); }
 
 Task<void> Spool::close() { return core_->close(); }

@@ -164,6 +164,10 @@ public:
     // recipients are SetAside now), DiskFailing.
     Task<SpoolResult<std::shared_ptr<const StoredMessage>>> read(MessageId id);
 
+    // Takes a live message out though it can be read: it does harm. Its record and its large file
+    // go to damaged/, with `why`; its waiting recipients are SetAside.
+    Task<SpoolStatus> set_aside(MessageId id, std::string why);
+
     Task<SpoolStats> stats();
 
     // Refuses what comes from now on (Closed), ends what is being written, marks a clean stop.
