@@ -80,7 +80,6 @@ struct MailClient::Session {
 
 MailClient::MailClient(Simulation& sim, MailClientOptions how)
     : options(how),
-      sim_(sim),
       host_(sim.add_host("client", {*world::IpAddress::parse("192.0.2.2")})),
       random_(sim.seed(), /*label=*/77) {}
 

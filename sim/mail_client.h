@@ -79,7 +79,6 @@ private:
     Task<bool> send_content(Session& session, SentMessage& message);
     uint64_t compose();
 
-    Simulation& sim_;
     Host& host_;
     SeededRandom random_;
     MailBook book_;

@@ -83,6 +83,7 @@ struct LetterClient::Session {
 LetterClient::LetterClient(Simulation& sim, int sessions)
     : sim_(sim), host_(sim.add_host("letters", {*world::IpAddress::parse("192.0.2.2")})) {
     host_.boot([this, sessions](world::World& world) -> Task<void> {
+        posted_ = std::make_unique<world::Signal>(world.executor, world.clock);
         for (int i = 0; i < sessions; i++) world.executor.spawn(work(world));
         co_return;
     });
@@ -91,14 +92,22 @@ LetterClient::LetterClient(Simulation& sim, int sessions)
 std::size_t LetterClient::post(Letter letter) {
     letter.content = content_of(letters_.size(), letter.octets);
     letters_.push_back(std::move(letter));
+    host_.spawn(0, [this](world::World&) -> Task<void> {
+        posted_->notify_all();
+        co_return;
+    });
     return letters_.size() - 1;
 }
 
 Task<void> LetterClient::work(world::World& world) {
     std::optional<std::size_t> number;
     while (true) {
-        if (number || next_ < letters_.size()) co_await hold_session(world, number);
-        co_await world.clock.sleep_for(20ms);
+        if (!number && next_ == letters_.size()) {
+            co_await posted_->wait(Deadline::never());
+        } else {
+            co_await hold_session(world, number);
+            co_await world.clock.sleep_for(20ms);
+        }
     }
 }
 

@@ -23,6 +23,7 @@
 
 #include "sim/foreign_host.h"
 #include "sim/river_host.h"
+#include "world/signal.h"
 
 namespace postrider::sim {
 
@@ -57,6 +58,7 @@ private:
 
     Simulation& sim_;
     Host& host_;
+    std::unique_ptr<world::Signal> posted_;  // a letter was
     std::deque<Letter> letters_;
     std::size_t next_ = 0;
     std::size_t accepted_ = 0;

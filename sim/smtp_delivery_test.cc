@@ -97,6 +97,25 @@ TEST(SmtpDelivery, AConnectionIsUsedAgainAndAClosedOneCostsNoFailure) {
     EXPECT_EQ(scene.peers.size(), 3u);
 }
 
+// As OpenSMTPD does after its limit of messages; on a fresh connection the same reply counts.
+TEST(SmtpDelivery, AConnectionThatIsUsedUpIsReplacedOnce) {
+    Scene scene;
+    const Step full{"452 4.5.3 Too many messages sent\r\n503 no MAIL\r\n503 no MAIL\r\n",
+                    "QUIT\r\n"};
+    scene.serve({{kGreets, kPipelines, kGo, kTakesAndGoesOn, full, kBye},
+                 {kGreets, kPipelines, kGo, kTakesAndGoesOn, full, kBye},
+                 {kGreets, kPipelines, full, kBye}});
+    scene.run(scene.client, to(kMx), [&](World&, SmtpConnection& connection) -> Task<void> {
+        for (int i = 0; i < 3; ++i) {
+            SmtpAttempt got = co_await connection.send(job());
+            EXPECT_EQ(got.results.at(0).verdict, i < 2 ? Verdict::Relayed : Verdict::Temporary)
+                << i << got.dialogue.text();
+        }
+        co_await connection.close();
+    });
+    EXPECT_EQ(scene.peers.size(), 3u);
+}
+
 // "250" and "421" in one segment: the message was taken, and must not be sent again.
 TEST(SmtpDelivery, AMessageThatWasTakenWithTheLastWordsIsNotSentAgain) {
     for (std::string last : {"421 4.3.2 enough", "250 what?", "nonsense"}) {

@@ -65,6 +65,13 @@ bool is_unanswered(const TransactionResult& result) {
            no_answer;
 }
 
+// Whether the peer wants no more messages over this connection, but does not say so with 421:
+// "452 4.5.3 Too many messages sent" to MAIL, which would greet every message after it.
+bool is_used_up(const TransactionResult& result) {
+    return result.state == TransactionResult::State::Temporary && result.stage == Stage::Mail &&
+           result.reply && result.reply->code == 452 && result.status == EnhancedStatus{4, 5, 3};
+}
+
 }  // namespace
 
 // Wire octets that wait for one write. The views live as long as the chunks they were made from.
@@ -87,9 +94,11 @@ Task<SmtpAttempt> SmtpConnection::send(SmtpJob job) {
     bool kept = is_open();
     if (!kept) co_await close();
     SmtpAttempt first = co_await attempt(job);
-    // The peer closed the idle connection, before or while we spoke: not the message's fault.
-    if (kept && died_unanswered_) co_return co_await attempt(job);
-    co_return first;
+    // The peer closed the idle connection, before or while we spoke, or takes no more over it: not
+    // the message's fault.
+    if (!kept || !(died_unanswered_ || used_up_)) co_return first;
+    co_await close();
+    co_return co_await attempt(job);
 }
 
 Task<SmtpAttempt> SmtpConnection::attempt(const SmtpJob& job) {
@@ -313,6 +322,7 @@ SmtpAttempt SmtpConnection::finished(const SmtpJob& job, std::vector<Transaction
         std::ranges::all_of(results, [](const TransactionResult& result) {
             return result.state == TransactionResult::State::NotTried || is_unanswered(result);
         });
+    used_up_ = std::ranges::all_of(results, is_used_up);
     out.try_next_host = died_unanswered_;
     if (closed) stream_.reset();
     session_->transcript().stamp(clock_.wall());

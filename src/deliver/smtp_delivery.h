@@ -11,7 +11,8 @@
 //   3. A message that cannot be read to its end, or holds a bare CR, bare LF or NUL, is never ended
 //      by the final dot: the connection is broken off.
 //   4. A connection that was kept open and has died meanwhile costs no failure: the job starts anew
-//      on a fresh one, if nothing of it was answered yet.
+//      on a fresh one, if nothing of it was answered yet. So it is with one over which the peer
+//      takes no more messages (421, or 452 4.5.3, to MAIL).
 //   5. Memory per connection: its session, one block while it sends a message from a file (64 KiB),
 //      and a bounded dialogue.
 //
@@ -116,6 +117,7 @@ private:
     std::unique_ptr<world::Stream> stream_;
     std::optional<smtp::ClientSession> session_;
     bool died_unanswered_ = false;  // the last attempt ended before anything was answered
+    bool used_up_ = false;          // in the last attempt the peer took no more over the connection
     uint32_t wait_number_ = 0;      // the reply that wait_deadline_ belongs to
     std::optional<Deadline> wait_deadline_;
     std::array<char, 2048> input_;

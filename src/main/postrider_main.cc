@@ -157,7 +157,7 @@ public:
         add_check();
         add_asking("reload", "make the server read its configuration", cli::reload);
         add_asking("status", "what the server is doing", cli::status);
-        add_show();
+        add_show(&app_);
         add_queue();
         add_spool();
         add_send();
@@ -193,9 +193,9 @@ private:
         });
     }
 
-    void add_show() {
+    void add_show(CLI::App* parent) {
         auto* command =
-            app_.add_subcommand("show", "one message: its recipients, and each attempt");
+            parent->add_subcommand("show", "one message: its recipients, and each attempt");
         common_.add_to(command);
         command->add_option("id", id_, "as the log and the 250 have it")->required();
         command->callback([this] {
@@ -239,6 +239,7 @@ private:
         });
         add_asking("sites", "one line for each site, with its connections", cli::queue_sites,
                    queue);
+        add_show(queue);
         add_verb(queue, "retry", "try again now");
         add_verb(queue, "hold", "do not try until released");
         add_verb(queue, "release", "try what was held");

@@ -41,7 +41,10 @@ Session::Session(SessionShard& shard, std::shared_ptr<const SessionSettings> set
     place_ = shard_.sessions.insert(shard_.sessions.end(), this);
 }
 
-Session::~Session() { shard_.sessions.erase(place_); }
+Session::~Session() {
+    give_block_back();
+    shard_.sessions.erase(place_);
+}
 
 Task<void> Session::run() {
     shard_.log.write(Event::SessionOpened, {{"session", name_}, {"client", client_}});

@@ -42,6 +42,13 @@ T take_at(const char* from) {
     return static_cast<T>(value);
 }
 
+// Whether any octet is above 127. Looks at all of them, so that it can take many at a time.
+inline bool has_high_bit(std::string_view octets) {
+    unsigned char all = 0;
+    for (char c : octets) all |= static_cast<unsigned char>(c);
+    return all > 127;
+}
+
 inline constexpr std::size_t kFieldHeaderOctets = 6;  // tag, length
 inline constexpr std::size_t kItemHeaderOctets = 8;   // type, zero, length
 

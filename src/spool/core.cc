@@ -15,11 +15,6 @@ namespace {
 constexpr uint64_t kChangeOctets = 112;
 constexpr std::size_t kGapsInOneRecordMax = 1024;
 
-bool contains_8bit(std::string_view octets) {
-    return std::any_of(octets.begin(), octets.end(),
-                       [](char c) { return static_cast<unsigned char>(c) > 127; });
-}
-
 LargeFields fields_of(const LargeContent& large) {
     return {large.size, large.block_octets, large.block_crcs};
 }
@@ -92,7 +87,7 @@ Task<SpoolResult<std::shared_ptr<StoredMessage>>> Core::take_in(Incoming& incomi
         }
     } else {
         auto& text = std::get<std::string>(incoming.content);
-        message->has_8bit = contains_8bit(text);
+        message->has_8bit = has_high_bit(text);
         message->content_octets = text.size();
         message->inline_content = std::make_shared<std::string>(std::move(text));
     }

@@ -6,6 +6,7 @@
 #include <cassert>
 
 #include "base/limits.h"
+#include "spool/bytes.h"
 #include "spool/core.h"
 
 namespace postrider::spool {
@@ -14,11 +15,6 @@ namespace {
 
 // Free space is asked for once per this many octets that flow to disk.
 constexpr uint64_t kSpaceCheckOctets = 8 * 1024 * 1024;
-
-bool contains_8bit(std::string_view octets) {
-    return std::any_of(octets.begin(), octets.end(),
-                       [](char c) { return static_cast<unsigned char>(c) > 127; });
-}
 
 }  // namespace
 
@@ -57,7 +53,7 @@ bool Draft::append_at_once(std::string_view octets) {
     if (memory_.size() + octets.size() > kDraftMemoryOctetsMax) return false;
     memory_.append(octets);
     size_ += octets.size();
-    has_8bit_ = has_8bit_ || contains_8bit(octets);
+    has_8bit_ = has_8bit_ || has_high_bit(octets);
     return true;
 }
 

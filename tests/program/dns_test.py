@@ -198,7 +198,8 @@ class Outage(Case):
                 self.assertIn("Dns", server.ask("queue", "list"))
             finally:
                 names.start()
-            wait_until(lambda: a.messages, "the message")
+            # A failure to look a domain up is remembered for half a minute.
+            wait_until(lambda: a.messages, "the message", limit=90)
             self.assertEqual(server.messages("alice"), [])
 
     def test_what_is_known_serves_through_it(self):

@@ -212,7 +212,7 @@ class Operated(unittest.TestCase):
                                                         "y@far.test"))
                 self.assertIn("z@far.test",
                               server.ask("queue", "list", "--json") and
-                              server.ask("show", self.only_id(server)))
+                              server.ask("queue", "show", self.only_id(server)))
                 self.assertIn("451 later", server.ask("show", self.only_id(server)))
                 far.answer = polite
                 server.ask("queue", "release", "--error", "later")

@@ -30,10 +30,12 @@ Task<Status<NetError>> wait_readable_on(SocketRef socket, Deadline deadline) {
     while (true) {
         co_await socket->turn();
         if (socket->closed()) co_return std::unexpected(no_readiness("wait", Socket::Wake::Closed));
-        char octet = 0;
-        ssize_t got = ::recv(socket->fd(), &octet, 1, MSG_PEEK);
-        if (got >= 0 || (errno != EAGAIN && errno != EINTR)) co_return {};
-        if (errno == EINTR) continue;
+        if (!socket->emptied()) {
+            char octet = 0;
+            ssize_t got = ::recv(socket->fd(), &octet, 1, MSG_PEEK);
+            if (got >= 0 || (errno != EAGAIN && errno != EINTR)) co_return {};
+            if (errno == EINTR) continue;
+        }
         Socket::Wait wait(*socket, Socket::Side::Read, deadline);
         Socket::Wake wake = co_await wait;
         if (wake != Socket::Wake::Ready) co_return std::unexpected(no_readiness("wait", wake));
@@ -48,7 +50,11 @@ Task<Result<std::size_t, NetError>> read_from(SocketRef socket, std::span<char> 
         co_await socket->turn();
         if (socket->closed()) co_return std::unexpected(no_readiness("read", Socket::Wake::Closed));
         ssize_t got = ::recv(socket->fd(), into.data(), into.size(), 0);
-        if (got > 0) co_return static_cast<std::size_t>(got);
+        if (got > 0) {
+            auto octets = static_cast<std::size_t>(got);
+            socket->note_emptied(octets < into.size());
+            co_return octets;
+        }
         if (got == 0 || (errno != EAGAIN && errno != EINTR)) socket->note_ended();
         if (got == 0) co_return std::size_t{0};
         if (errno == EINTR) continue;

@@ -68,6 +68,7 @@ bool Socket::watch(Side side) {
 
 void Socket::handle_ready(Side side) {
     watched_[index(side)] = false;
+    if (side == Side::Read) emptied_ = false;
     if (Wait* wait = std::exchange(waiting_[index(side)], nullptr)) {
         wait->wake = Wake::Ready;
         wait->waiting.resume();

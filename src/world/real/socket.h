@@ -73,6 +73,11 @@ public:
     void note_written() { written_ = true; }
     void note_ended() { ended_ = true; }
 
+    // A read that got less than it asked for has taken all there was. A wait need not look then: it
+    // ends also for what came between that read and itself.
+    void note_emptied(bool emptied) { emptied_ = emptied; }
+    bool emptied() const { return emptied_; }
+
     void shut_write();
     bool write_shut() const { return write_shut_; }
     void close();
@@ -96,7 +101,8 @@ private:
     bool closed_ = false;
     bool write_shut_ = false;
     bool written_ = false;
-    bool ended_ = false;  // the peer's side: end or error
+    bool ended_ = false;    // the peer's side: end or error
+    bool emptied_ = false;  // by the last read, and nothing was told since
     bool lingering_ = false;
     int calls_ = 0;
     std::size_t drained_ = 0;
