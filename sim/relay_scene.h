@@ -112,6 +112,7 @@ private:
 
     std::vector<std::string> faults_;
     std::set<std::string> set_aside_;
+    std::set<std::string> not_recorded_;  // the server has told its operator so
 };
 
 }  // namespace postrider::sim

@@ -23,14 +23,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kIsSlow = true;
-#elif defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 constexpr bool kIsSlow = true;
-#else
-constexpr bool kIsSlow = false;
-#endif
 #else
 constexpr bool kIsSlow = false;
 #endif

@@ -75,7 +75,8 @@ remote-control:
         if self.process.poll() is not None:
             raise AssertionError(f"NSD ended with {self.process.returncode}: "
                                  + (self.directory / "log").read_text(errors="replace"))
-        labels = b"".join(bytes([len(label)]) + label.encode() for label in self.zones[0].split("."))
+        labels = b"".join(bytes([len(label)]) + label.encode()
+                          for label in self.zones[0].split("."))
         question = b"\0\1\0\0\0\1\0\0\0\0\0\0" + labels + b"\0\0\6\0\1"
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
             asker.settimeout(0.2)

@@ -10,8 +10,8 @@ from peers import Dovecot, Exim, OpenSmtpd, Postfix
 from server import Server, wait_until
 
 # The one field that we put in front; it is the last of the trace.
-OURS = re.compile(r"Received: from client\.example\.org \([^\n]*\[127\.0\.0\.1\]\)\s+by mail\.our\.test"
-                  r"\s[^\n]*(\n[ \t][^\n]+)*\n\Z")
+OURS = re.compile(r"Received: from client\.example\.org \([^\n]*\[127\.0\.0\.1\]\)\s+"
+                  r"by mail\.our\.test\s[^\n]*(\n[ \t][^\n]+)*\n\Z")
 TRACE_NAMES = {"Return-Path", "Return-path", "Received", "Delivered-To", "X-Original-To",
                "Envelope-to", "Delivery-date"}
 
@@ -20,7 +20,8 @@ def relaying(peer, queue="", **more):
     """A server of ours that hands far.test to the peer and tries again soon."""
     return Server(smtp_networks='["127.0.0.0/8"]',
                   queue=f'backoff_first = "1s"\nbackoff_max = "1s"\n{queue}',
-                  domain=f'[[route]]\ndomain = "far.test"\nhost = "127.0.0.1:{peer.port}"\n', **more)
+                  domain=f'[[route]]\ndomain = "far.test"\nhost = "127.0.0.1:{peer.port}"\n',
+                  **more)
 
 
 def parameters_of(name):
@@ -255,7 +256,8 @@ class ByLmtp(Kept):
                 hand_in(server.port, "alice@our.test", sent[name])
             wait_until(lambda: server.events("Deferred"), "a first failure")
             peer.start()
-            self.check_all(peer.wait_for_messages(2), {name: sent[name] for name in ("plain", "dots")})
+            self.check_all(peer.wait_for_messages(2),
+                           {name: sent[name] for name in ("plain", "dots")})
             self.wait_until_done(server)
 
     def test_many_go_over_few_connections(self):
