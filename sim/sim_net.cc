@@ -248,6 +248,8 @@ Result<SimNet::Route, NetError> SimNet::route(const Endpoint& endpoint,
     return route;
 }
 
+std::vector<IpAddress> SimNet::own_addresses() { return host_.addresses; }
+
 Task<Result<std::unique_ptr<world::Stream>, NetError>> SimNet::connect(
     Endpoint endpoint, std::optional<IpAddress> source, Deadline deadline) {
     Network& network = host_.network;

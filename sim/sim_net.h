@@ -139,6 +139,7 @@ public:
         const world::Endpoint& endpoint, world::ListenOptions options) override;
     Result<std::unique_ptr<world::Listener>, world::NetError> share(
         const world::Listener& listener) override;
+    std::vector<world::IpAddress> own_addresses() override;
     Task<Result<std::unique_ptr<world::Stream>, world::NetError>> connect(
         world::Endpoint endpoint, std::optional<world::IpAddress> source,
         Deadline deadline) override;

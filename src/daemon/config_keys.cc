@@ -235,8 +235,9 @@ constexpr auto kKeys = std::to_array<Key>({
      FIELD(&c.spool.segment_octets)},
     {"spool", "min_free", KeyType::Size, Presence::Optional, "\"128 MiB\"", "", "octets", 0,
      16 * kTiB, {},
-     "Disk space left alone: with less than this free no more of it is taken for new messages. They "
-     "get 452 when the files that are there are full; those accepted before are still finished.",
+     "Disk space left alone: with less than this free no more of it is taken for new messages. "
+     "They get 452 when the files that are there are full; those accepted before are still "
+     "finished.",
      FIELD(&c.spool.min_free_octets)},
     // --- queue
     {"queue", "backoff_first", KeyType::Duration, Presence::Optional, "\"5m\"", "", "", 1, 7 * kDay,

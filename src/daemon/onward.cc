@@ -9,7 +9,7 @@ namespace postrider::daemon {
 namespace {
 
 constexpr auto kLookUpTime = std::chrono::seconds(60);
-constexpr auto kFailureKept = std::chrono::seconds(30);
+constexpr auto kFailureKept = std::chrono::seconds(10);
 constexpr auto kFixedKept = std::chrono::hours(24);
 constexpr std::size_t kWaysMax = 100'000;
 constexpr std::size_t kHopsMax = 10;                     // tried in one attempt

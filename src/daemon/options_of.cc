@@ -74,7 +74,29 @@ std::shared_ptr<const receive::SessionSettings> session_settings(const Config& c
     return settings;
 }
 
-std::shared_ptr<const Settings> settings_of(const Config& config) {
+namespace {
+
+// Connected to one of these at the port of mail, we should talk to ourselves.
+std::vector<world::IpAddress> taken_addresses(const Config& config, uint16_t port,
+                                              const std::vector<world::IpAddress>& own) {
+    std::vector<world::IpAddress> taken;
+    for (const ListenerConfig& listener : config.listeners) {
+        auto* ip = std::get_if<world::IpEndpoint>(&listener.address);
+        if (!ip || ip->port != port) continue;
+        bool all =
+            std::ranges::all_of(ip->address.octets, [](uint8_t octet) { return octet == 0; });
+        if (!all) taken.push_back(ip->address);
+        for (const world::IpAddress& address : own) {
+            if (all && address.family == ip->address.family) taken.push_back(address);
+        }
+    }
+    return taken;
+}
+
+}  // namespace
+
+std::shared_ptr<const Settings> settings_of(const Config& config,
+                                            std::vector<world::IpAddress> own_addresses) {
     auto settings = std::make_shared<Settings>();
     settings->hostname = config.hostname;
     settings->smarthost = config.relay.smarthost;
@@ -84,12 +106,7 @@ std::shared_ptr<const Settings> settings_of(const Config& config) {
             {pool.senders, pool.destinations, {pool.hello_name, pool.source_v4, pool.source_v6}});
     }
     settings->hosts.own_names = {config.hostname};
-    for (const ListenerConfig& listener : config.listeners) {
-        auto* ip = std::get_if<world::IpEndpoint>(&listener.address);
-        if (ip && ip->port == settings->hosts.port) {
-            settings->hosts.own_addresses.push_back(ip->address);
-        }
-    }
+    settings->hosts.own_addresses = taken_addresses(config, settings->hosts.port, own_addresses);
     settings->recipient_delimiter = config.routing.recipient_delimiter;
     settings->relay_networks = config.smtp.relay_networks;
     settings->table = route::Table::build(config.routing).table;

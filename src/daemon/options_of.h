@@ -23,6 +23,8 @@ queue::Options queue_options(const Config& config);
 std::shared_ptr<const receive::SessionSettings> session_settings(const Config& config,
                                                                  const ListenerConfig& listener);
 // REQUIRES: config came from load(), so that its table has no problems.
-std::shared_ptr<const Settings> settings_of(const Config& config);
+// `own_addresses`: of this machine.
+std::shared_ptr<const Settings> settings_of(const Config& config,
+                                            std::vector<world::IpAddress> own_addresses);
 
 }  // namespace postrider::daemon

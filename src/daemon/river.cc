@@ -38,7 +38,7 @@ River::River(world::World& world, RiverOptions options)
       options_(std::move(options)),
       config_(options_.config),
       account_(config_->memory_max),
-      settings_(settings_of(*config_)) {}
+      settings_(settings_of(*config_, world.net.own_addresses())) {}
 
 River::~River() = default;
 
@@ -93,7 +93,7 @@ Status<Error> River::reload(std::shared_ptr<const Config> next) {
     if (!same) return refuse("the list of listeners");
 
     config_ = std::move(next);
-    settings_.replace(settings_of(*config_));
+    settings_.replace(settings_of(*config_, world_.net.own_addresses()));
     dispatcher_->reconfigure(queue_options(*config_));
     for (std::size_t i = 0; i < servers_.size(); i++) {
         servers_[i]->replace(session_settings(*config_, config_->listeners[i]));

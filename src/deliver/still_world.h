@@ -68,6 +68,7 @@ public:
         const world::Listener&) override {
         return std::unexpected(world::NetError{});
     }
+    std::vector<world::IpAddress> own_addresses() override { return {}; }
     Task<Result<std::unique_ptr<world::Stream>, world::NetError>> connect(
         world::Endpoint, std::optional<world::IpAddress>, Deadline) override {
         co_return std::unexpected(world::NetError{});

@@ -22,6 +22,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "base/result.h"
 #include "base/task.h"
@@ -146,6 +147,10 @@ public:
 
     // A second handle to the same listening socket, for the calling shard.
     virtual Result<std::unique_ptr<Listener>, NetError> share(const Listener& listener) = 0;
+
+    // The addresses of this machine, at which a listener on all addresses is reached. Empty when
+    // the system does not say.
+    virtual std::vector<IpAddress> own_addresses() = 0;
 
     // Connects; `source` is the local address to use, if any.
     virtual Task<Result<std::unique_ptr<Stream>, NetError>> connect(Endpoint endpoint,

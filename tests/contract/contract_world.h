@@ -30,13 +30,13 @@ using Body = std::move_only_function<Task<void>(World&)>;
 
 // Programs that every world of the suite can run.
 enum class Program : uint8_t {
-    Echo,       // writes what it reads
-    Exit,       // reads nothing; ends with the exit code in its first argument
-    Tell,       // writes its arguments, its folder and its environment (sorted), each on a line
-    Hang,       // reads its input and never ends
-    Deaf,       // never reads its input and never ends
-    Die,        // reads its input and ends by SIGTERM
-    Chatter,    // writes the lines 1 to 100000
+    Echo,     // writes what it reads
+    Exit,     // reads nothing; ends with the exit code in its first argument
+    Tell,     // writes its arguments, its folder and its environment (sorted), each on a line
+    Hang,     // reads its input and never ends
+    Deaf,     // never reads its input and never ends
+    Die,      // reads its input and ends by SIGTERM
+    Chatter,  // writes the lines 1 to 100000
 };
 
 class ContractWorld {

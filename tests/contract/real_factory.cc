@@ -18,16 +18,22 @@ namespace {
 
 const char* script(Program which) {
     switch (which) {
-        case Program::Echo: return "exec cat";
-        case Program::Exit: return "exit $1";
+        case Program::Echo:
+            return "exec cat";
+        case Program::Exit:
+            return "exit $1";
         // The shell adds PWD and its like: env -i gives what came in, from /proc.
         case Program::Tell:
             return "for word; do echo \"$word\"; done; pwd\n"
                    "tr '\\0' '\\n' < /proc/$$/environ | LC_ALL=C sort";
-        case Program::Hang: return "cat > /dev/null; sleep 3600 & sleep 3600";
-        case Program::Deaf: return "sleep 3600 & sleep 3600";
-        case Program::Die: return "cat > /dev/null; kill -TERM $$";
-        case Program::Chatter: return "exec seq 1 100000";
+        case Program::Hang:
+            return "cat > /dev/null; sleep 3600 & sleep 3600";
+        case Program::Deaf:
+            return "sleep 3600 & sleep 3600";
+        case Program::Die:
+            return "cat > /dev/null; kill -TERM $$";
+        case Program::Chatter:
+            return "exec seq 1 100000";
     }
     return "";
 }

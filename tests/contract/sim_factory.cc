@@ -19,8 +19,12 @@ uint64_t chosen_seed() {
 sim::ProgramEnd end_of(Program which, const ProcessRequest& request, std::string_view input) {
     sim::ProgramEnd end;
     switch (which) {
-        case Program::Echo: end.output = input; break;
-        case Program::Exit: end.code = std::atoi(request.arguments.at(1).c_str()); break;
+        case Program::Echo:
+            end.output = input;
+            break;
+        case Program::Exit:
+            end.code = std::atoi(request.arguments.at(1).c_str());
+            break;
         case Program::Tell: {
             for (std::size_t i = 1; i < request.arguments.size(); i++) {
                 end.output += request.arguments[i] + "\n";
@@ -32,7 +36,9 @@ sim::ProgramEnd end_of(Program which, const ProcessRequest& request, std::string
             break;
         }
         case Program::Hang:
-        case Program::Deaf: end.takes = Duration::max(); break;
+        case Program::Deaf:
+            end.takes = Duration::max();
+            break;
         case Program::Die:
             end.by_signal = true;
             end.code = 15;

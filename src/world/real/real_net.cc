@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <ifaddrs.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -9,6 +10,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
+#include <cstring>
 
 #include "world/real/real_listener.h"
 #include "world/real/real_stream.h"
@@ -94,6 +96,23 @@ Result<std::unique_ptr<Listener>, NetError> RealNet::share(const Listener& liste
 
 Result<std::unique_ptr<Listener>, NetError> RealNet::adopt_listener(int fd) {
     return RealListener::adopt(Fd(fd));
+}
+
+std::vector<IpAddress> RealNet::own_addresses() {
+    std::vector<IpAddress> addresses;
+    ifaddrs* list = nullptr;
+    if (::getifaddrs(&list) != 0) return addresses;
+    for (const ifaddrs* one = list; one; one = one->ifa_next) {
+        if (!one->ifa_addr) continue;
+        int family = one->ifa_addr->sa_family;
+        if (family != AF_INET && family != AF_INET6) continue;
+        SocketAddress address;
+        address.size = family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
+        std::memcpy(&address.storage, one->ifa_addr, address.size);
+        addresses.push_back(std::get<IpEndpoint>(endpoint_of(address)).address);
+    }
+    ::freeifaddrs(list);
+    return addresses;
 }
 
 Task<Result<std::unique_ptr<Stream>, NetError>> RealNet::connect(Endpoint endpoint,

@@ -24,6 +24,7 @@ public:
     Result<std::unique_ptr<Listener>, NetError> listen(const Endpoint& endpoint,
                                                        ListenOptions options) override;
     Result<std::unique_ptr<Listener>, NetError> share(const Listener& listener) override;
+    std::vector<IpAddress> own_addresses() override;
     Task<Result<std::unique_ptr<Stream>, NetError>> connect(Endpoint endpoint,
                                                             std::optional<IpAddress> source,
                                                             Deadline deadline) override;
