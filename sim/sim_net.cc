@@ -134,7 +134,7 @@ public:
         : handle_(std::make_shared<Handle>(std::move(state))) {
         handle_->state->handles.push_back(&handle_->arrived);
     }
-    ~SimListener() override { close(); }
+    ~SimListener() override { SimListener::close(); }
 
     const Endpoint& local() const override { return handle_->state->local; }
     Task<Result<std::unique_ptr<world::Stream>, NetError>> accept() override;

@@ -58,7 +58,7 @@ struct Pair {
           server(sim.add_host("server", {kServer.address}, 2)),
           client(sim.add_host("client", {address("192.0.2.2")})) {}
 
-    void serve(Work work) {
+    void serve(const Work& work) {
         server.boot([work](World& world) -> Task<void> {
             auto listener = world.net.listen(kServer, {});
             EXPECT_TRUE(listener.has_value());
@@ -72,7 +72,7 @@ struct Pair {
     }
 
     // The client's main task: connects and works.
-    void call(Work work) {
+    void call(const Work& work) {
         client.boot([this, work](World& world) -> Task<void> {
             auto stream = co_await world.net.connect(kServer, std::nullopt, in(world, 10s));
             EXPECT_TRUE(stream || connect_may_fail) << stream.error().message;

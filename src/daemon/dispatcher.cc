@@ -313,8 +313,6 @@ Task<bool> Dispatcher::may_try(const queue::Job& job) {
         may = (co_await spool_.note_attempt(job.message, Deadline::after(now, kCommitTime)))
                   .has_value();
     } else {
-        world_.log.write(Event::MessagePoisonous,
-                         {{"id", job.message.text()}, {"attempts", int64_t{unfinished}}});
         auto aside = co_await spool_.set_aside(
             job.message, "the process died " + std::to_string(unfinished) +
                              " times in a row while this message was being tried");

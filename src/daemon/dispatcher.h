@@ -49,7 +49,7 @@ public:
     Dispatcher(world::World& world, spool::Spool& spool, MemoryAccount& account,
                SettingsSource& settings, Reporter& reporter, queue::Options options,
                DeliveryObserver observer);
-    ~Dispatcher();
+    ~Dispatcher() override;
 
     // A message that was just committed. From any shard.
     void accept(std::shared_ptr<const spool::StoredMessage> message);

@@ -84,6 +84,7 @@ std::vector<Way::Hop> drawn(std::vector<Way::Hop> hops, world::Random& random) {
     }
     std::ranges::sort(places);
     std::vector<Way::Hop> out;
+    out.reserve(places.size());
     for (const Place& place : places) out.push_back(std::move(hops[place.hop]));
     return out;
 }
@@ -94,7 +95,7 @@ std::vector<Way::Hop> drawn(std::vector<Way::Hop> hops, world::Random& random) {
 class Onward::Carrier {
 public:
     Carrier(world::World& world, std::shared_ptr<const Settings> settings,
-            std::shared_ptr<const Way> way)
+            const std::shared_ptr<const Way>& way)
         : world_(world),
           settings_(std::move(settings)),
           mode_(way->mode),
@@ -188,10 +189,10 @@ private:
             std::make_unique<deliver::SmtpConnection>(world_.net, world_.clock, std::move(host));
     }
 
-    void note(std::string dialogue, WorkDone& done) {
+    void note(std::string_view dialogue, WorkDone& done) {
         if (done.dialogue.size() >= kDialogueOctetsMax) return;
-        done.dialogue +=
-            "-- " + hops_[hop_].name + " " + world::text(hops_[hop_].endpoint) + "\n" + dialogue;
+        done.dialogue += "-- " + hops_[hop_].name + " " + world::text(hops_[hop_].endpoint) + "\n";
+        done.dialogue += dialogue;
         done.dialogue.resize(std::min(done.dialogue.size(), kDialogueOctetsMax));
     }
 

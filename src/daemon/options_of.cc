@@ -96,7 +96,7 @@ std::vector<world::IpAddress> taken_addresses(const Config& config, uint16_t por
 }  // namespace
 
 std::shared_ptr<const Settings> settings_of(const Config& config,
-                                            std::vector<world::IpAddress> own_addresses) {
+                                            const std::vector<world::IpAddress>& own_addresses) {
     auto settings = std::make_shared<Settings>();
     settings->hostname = config.hostname;
     settings->smarthost = config.relay.smarthost;

@@ -25,6 +25,6 @@ std::shared_ptr<const receive::SessionSettings> session_settings(const Config& c
 // REQUIRES: config came from load(), so that its table has no problems.
 // `own_addresses`: of this machine.
 std::shared_ptr<const Settings> settings_of(const Config& config,
-                                            std::vector<world::IpAddress> own_addresses);
+                                            const std::vector<world::IpAddress>& own_addresses);
 
 }  // namespace postrider::daemon

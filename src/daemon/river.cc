@@ -115,6 +115,7 @@ Task<void> River::stop(Deadline deadline) {
 
 std::vector<world::Endpoint> River::listening() const {
     std::vector<world::Endpoint> endpoints;
+    endpoints.reserve(servers_.size());
     for (const auto& server : servers_) endpoints.push_back(server->local());
     return endpoints;
 }

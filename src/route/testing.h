@@ -171,6 +171,7 @@ struct NoDoors : world::Net, world::Disk, world::Worker, world::Process {
         const world::Listener&) override {
         std::abort();
     }
+    std::vector<world::IpAddress> own_addresses() override { return {}; }
     Task<Result<std::unique_ptr<world::Stream>, world::NetError>> connect(world::Endpoint,
                                                                           std::optional<IpAddress>,
                                                                           Deadline) override {

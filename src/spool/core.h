@@ -179,7 +179,8 @@ private:
     Task<SpoolResult<ReadBack>> read_record(std::string path, Place place, MessageId id,
                                             bool large);
     Task<SpoolResult<ReadBack>> read_place(MessageId id);
-    Task<SpoolError> set_aside(MessageId id, Place place, SpoolError why);  // on the owner
+    Task<SpoolError> set_aside(MessageId id, Place place, SpoolError why,
+                               Event told);  // on the owner
 
     world::World& world_;
     const SpoolOptions options_;

@@ -59,7 +59,8 @@ Task<SpoolStatus> Core::set_aside_live(MessageId id, std::string why) {
     if (home != owner_) co_await world_.executor.switch_to(owner_);
     SpoolStatus out;
     if (auto known = index_.find(id)) {
-        co_await set_aside(id, known->place, {SpoolError::Kind::Damaged, std::move(why)});
+        co_await set_aside(id, known->place, {SpoolError::Kind::Damaged, std::move(why)},
+                           Event::MessagePoisonous);
         // It is still there when its end could not be written.
         if (index_.find(id)) {
             out = std::unexpected(
@@ -82,7 +83,8 @@ Task<SpoolResult<Core::ReadBack>> Core::read_place(MessageId id) {
         if (!after) break;
         if (after->place != known->place) continue;  // moved meanwhile: what was read may be new
         if (!read && read.error().kind == SpoolError::Kind::Damaged) {
-            SpoolError why = co_await set_aside(id, known->place, read.error());
+            SpoolError why =
+                co_await set_aside(id, known->place, read.error(), Event::MessageSetAside);
             co_return std::unexpected(std::move(why));
         }
         co_return read;
@@ -142,7 +144,7 @@ Task<SpoolResult<Core::ReadBack>> Core::read_record(std::string path, Place plac
 }
 
 // What is left of it goes to damaged/, its waiting recipients are SetAside, the operator is told.
-Task<SpoolError> Core::set_aside(MessageId id, Place place, SpoolError why) {
+Task<SpoolError> Core::set_aside(MessageId id, Place place, SpoolError why, Event told) {
     std::string path = segment_path(options_.directory, place.segment);
     if (Segment* segment = segments_.by_number(place.segment)) path = segment->path;
     auto kept = co_await world_.worker.run(
@@ -170,9 +172,9 @@ Task<SpoolError> Core::set_aside(MessageId id, Place place, SpoolError why) {
     }
     pending.view_own();
     std::string where = kept ? *kept : kept.error().message;
-    world_.log.write(Event::MessageSetAside, {{"id", std::string_view(id.text())},
-                                              {"kept", std::string_view(where)},
-                                              {"reason", std::string_view(why.message)}});
+    world_.log.write(told, {{"id", std::string_view(id.text())},
+                            {"kept", std::string_view(where)},
+                            {"reason", std::string_view(why.message)}});
     co_await submit(pending);
     co_return why;
 }

@@ -36,6 +36,14 @@ TEST_F(ListenContract, BothEndsKnowTheirAddresses) {
     });
 }
 
+TEST_F(ListenContract, TheAddressesOfThisMachineAreKnown) {
+    run([&](World& world) -> Task<void> {
+        auto own = world.net.own_addresses();
+        EXPECT_EQ(std::ranges::count(own, contract().address()), 1);
+        co_return;
+    });
+}
+
 TEST_F(ListenContract, AUnixSocketIsKnownByItsPath) {
     run([&](World& world) -> Task<void> {
         auto pair = co_await connected(world, UnixEndpoint{path("s")});

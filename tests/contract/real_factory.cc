@@ -79,7 +79,8 @@ public:
         auto to = world::real::socket_address(local);
         for (int i = 0; i < 4; i++) {
             silent_.emplace_back(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-            (void)::connect(silent_.back().get(), to->get(), to->size);
+            // It is under way, or will never be: that is what the test wants.
+            EXPECT_LE(::connect(silent_.back().get(), to->get(), to->size), 0);
         }
         return local;
     }

@@ -56,7 +56,7 @@ class Commands(unittest.TestCase):
             done = server.command("reload", "--socket", str(server.admin_socket), check=False)
             self.assertNotEqual(done.returncode, 0)
             self.assertIn("nonsense", done.stderr)
-            server.config.write_text(before.replace('"carol"]', '"carol", "erin"]', 1))
+            server.config.write_text(before.replace('"carol"]', '"carol", "frank"]', 1))
             server.process.send_signal(signal.SIGHUP)
             wait_until(lambda: len(server.events("Reloaded")) == 2, "the reload by SIGHUP")
 
