@@ -2,7 +2,8 @@
 //
 // The problem: some syntax errors ("[[[a]") make toml++ 3.3 fail an assertion of its own, which
 // would end the process at a reload. Here such an assertion becomes an exception, which the loader
-// catches beside toml::parse_error.
+// catches beside toml::parse_error. A letter outside ASCII where TOML 1.0 has none (outside quotes
+// and comments) even leads it into undefined behaviour: config_text.h finds those before it reads.
 //
 // Threads: no rule.
 
