@@ -20,7 +20,7 @@ class CheckWords(BadTree):
             "src/main/postrider_main.cc": "std::cout << x;\n",
             "src/mail/a_test.cc": "std::cout << x;\n",
             "src/world/real/loop.cc": "#include <boost/asio.hpp>\nboost::asio::io_context c;\n",
-            "README.md": "See src/work/a.h and https://example.net/work/b.\n",
+            "README.md": "See src/a.h and https://example.net/b.\n",
             "src/mail/testdata/a.txt": UNFINISHED,
         }
         self.assertEqual(self.problems(files), [])
