@@ -385,6 +385,23 @@ TEST(SpoolBadDays, AnOldMessageDoesNotKeepTheLogFromBeingUsedAgain) {
     });
 }
 
+TEST(SpoolBadDays, TheHighestIdIsKnownAlsoWhenItsRecordIsGone) {
+    Machine machine;
+    machine.with_spool([](world::World&, Spool& spool, Recovered&) -> Task<void> {
+        co_await store(spool, message(1'000'000));
+        co_await store(spool, outcome(1'000'000));
+        // Lower ones, as a clock that was set back gives them, until the log has gone round.
+        for (uint64_t id = 1; id <= 200; id++) {
+            co_await store(spool, message(id, 20'000));
+            co_await store(spool, outcome(id));
+        }
+    });
+    machine.with_spool([](world::World&, Spool&, Recovered& found) -> Task<void> {
+        EXPECT_EQ(found.report.highest_id, MessageId{1'000'000});
+        co_return;
+    });
+}
+
 TEST(SpoolBadDays, ManyWhoWaitShareOneSync) {
     Machine machine;
     machine.with_spool([&](world::World& world, Spool& spool, Recovered&) -> Task<void> {

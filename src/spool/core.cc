@@ -307,6 +307,7 @@ Task<SpoolStatus> Core::open_directory() {
 // Takes over what was found and writes the first record of this life, into a fresh segment.
 Task<SpoolStatus> Core::begin_log(SpoolImage& image) {
     unended_ = image.to_tell;
+    highest_id_ = image.report.highest_id;
     // Gaps that would not fit are told as damage again at the next start.
     std::size_t gaps = 0;
     for (EndedItem& item : unended_) {

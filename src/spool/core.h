@@ -193,6 +193,7 @@ private:
     std::deque<Pending*> moves_;
     std::deque<RecipientChange> lazy_;
     std::vector<Pending*> voided_;    // of failed groups, until the void is durable
+    MessageId highest_id_;            // ever stored
     std::vector<EndedItem> unended_;  // to tell in the next fresh segment
     std::vector<std::string> removals_;
     Group group_;

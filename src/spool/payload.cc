@@ -174,6 +174,10 @@ bool parse_item(const Field& item, Payload& out) {
             if (item.value.size() != sizeof(uint64_t)) return false;
             out.oldest = item.number<uint64_t>();
             return true;
+        case ItemType::Highest:
+            if (item.value.size() != sizeof(uint64_t)) return false;
+            out.highest = MessageId{item.number<uint64_t>()};
+            return true;
     }
     return true;  // a type that we do not know yet
 }
@@ -258,6 +262,13 @@ void put_oldest(uint64_t generation, std::string& out) {
     FieldWriter writer(out);
     std::size_t begun = writer.begin_item(static_cast<uint16_t>(ItemType::Oldest));
     put<uint64_t>(out, generation);
+    writer.end(begun);
+}
+
+void put_highest(MessageId id, std::string& out) {
+    FieldWriter writer(out);
+    std::size_t begun = writer.begin_item(static_cast<uint16_t>(ItemType::Highest));
+    put<uint64_t>(out, id.value);
     writer.end(begun);
 }
 

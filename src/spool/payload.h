@@ -28,6 +28,7 @@ enum class ItemType : uint16_t {
     Attempt = 5,
     Ended = 6,
     Oldest = 7,
+    Highest = 8,
 };
 
 // A message's content in a file of its own.
@@ -68,6 +69,7 @@ struct Payload {
     std::vector<AttemptItem> attempts;
     std::vector<EndedItem> ended;
     std::optional<uint64_t> oldest;
+    std::optional<MessageId> highest;
 };
 
 std::optional<Payload> parse_payload(std::string_view octets);
@@ -80,6 +82,7 @@ void put_change(const RecipientChange& change, std::string& out);
 void put_attempt(const AttemptItem& attempt, std::string& out);
 void put_ended(const EndedItem& ended, std::string& out);
 void put_oldest(uint64_t generation, std::string& out);
+void put_highest(MessageId id, std::string& out);
 // The header of a Content item; `octets` of content must follow.
 void put_content_header(uint32_t octets, std::string& out);
 

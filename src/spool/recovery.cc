@@ -106,6 +106,7 @@ public:
             }
         }
         if (record.payload.oldest) image_.oldest = std::max(image_.oldest, *record.payload.oldest);
+        if (record.payload.highest) see(*record.payload.highest);
     }
 
 private:

@@ -236,6 +236,7 @@ void Core::begin_group(Segment& segment) {
     if (fresh || segments_.has_emptied()) {
         group_.oldest = segments_.oldest();
         put_oldest(*group_.oldest, payload);
+        put_highest(highest_id_, payload);  // its own record may be freed before the next start
         place_own(fresh ? RecordType::Ended : RecordType::Mark, std::move(payload));
     }
 }
@@ -309,6 +310,7 @@ void Core::settle_group(const world::DiskStatus& done) {
 void Core::apply(Pending& pending) {
     ++stats_.commits;
     for (const auto& message : pending.messages) {
+        highest_id_ = std::max(highest_id_, message->envelope.id);
         index_.add(message->envelope.id, pending.place,
                    static_cast<uint32_t>(message->recipients.size()),
                    message->large_content != nullptr);
