@@ -7,7 +7,6 @@
 
 #include "daemon/config_check.h"
 #include "daemon/config_field.h"
-#include "daemon/config_text.h"
 #include "daemon/config_values.h"
 
 namespace postrider::daemon {
@@ -26,10 +25,6 @@ public:
     }
 
     Result<Config, std::vector<ConfigError>> load(std::string_view text) {
-        if (auto stray = unquoted_non_ascii(text)) {
-            errors_.add(*stray, "a character outside ASCII must stand in quotes or in a comment");
-            return std::unexpected(errors_.take());
-        }
         toml::table root;
         try {
             root = toml::parse(text, positions_.files[0]);
