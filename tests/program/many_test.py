@@ -4,6 +4,7 @@ down; and mail for others goes on as if nothing were."""
 import re
 import subprocess
 import unittest
+from pathlib import Path
 
 from next_host import Scripted, but, polite
 from server import PEERS, Server, wait_until
@@ -16,7 +17,7 @@ def route(domain, port):
 
 
 def resident_mib(server):
-    status = open(f"/proc/{server.process.pid}/status").read()
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
     return int(re.search(r"VmRSS:\s+(\d+)", status).group(1)) / 1024
 
 
