@@ -96,8 +96,10 @@ Task<std::vector<spool::RecoveredMessage>> Dispatcher::recover_readable(
         if (stopping_) break;
         bool passing = false;
         auto message = co_await load(recovered.id, &passing);
-        if (passing) unread.push_back(std::move(recovered));
-        if (!message) continue;
+        if (!message) {
+            if (passing) unread.push_back(std::move(recovered));
+            continue;
+        }
         Wall now = world_.clock.wall();
         std::optional<Wall> due;
         for (const auto& standing : recovered.recipients) {
@@ -363,6 +365,7 @@ Task<std::vector<RecipientResult>> Dispatcher::attempt_here(
     const queue::Job& job, std::shared_ptr<const spool::StoredMessage> message) {
     auto settings = settings_.now();
     std::vector<RecipientResult> results;
+    results.reserve(job.recipients.size());
     for (uint32_t number : job.recipients) {
         results.push_back(co_await attempt_one(message, number, *settings, job.attempt > 1));
     }
@@ -415,6 +418,7 @@ Task<void> Dispatcher::run_expire(queue::Expire expire) {
     }
     if (message) {
         std::vector<RecipientResult> results;
+        results.reserve(expire.recipients.size());
         for (uint32_t number : expire.recipients) {
             results.push_back({.recipient = number,
                                .verdict = RecipientResult::Verdict::Temporary,

@@ -259,7 +259,7 @@ Task<void> Onward::run(Work first, std::shared_ptr<const Way> way, WorkSource& s
 }
 
 Task<void> Onward::carry(Work first, std::shared_ptr<const Way> way, WorkSource& source) {
-    Carrier carrier(world_, settings_.now(), std::move(way));
+    Carrier carrier(world_, settings_.now(), way);
     std::optional<Work> work = std::move(first);
     while (work) {
         WorkDone done = co_await carrier.carry(*work);

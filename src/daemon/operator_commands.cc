@@ -356,7 +356,8 @@ Task<Result<Json>> status(River& river) {
 
 }  // namespace
 
-admin::Commands operator_commands(River& river, std::function<Task<Status<Error>>()> reload) {
+admin::Commands operator_commands(River& river,
+                                  const std::function<Task<Status<Error>>()>& reload) {
     admin::Commands commands;
     commands["queue list"] = [&river](Json args, admin::Rows& rows) {
         return queue_list(river, std::move(args), rows);
@@ -371,11 +372,13 @@ admin::Commands operator_commands(River& river, std::function<Task<Status<Error>
             return queue_verb(river, verb, std::move(args), rows);
         };
     }
-    commands["queue sites"] = [&river](Json, admin::Rows& rows) { return sites(river, rows); };
+    commands["queue sites"] = [&river](const Json&, admin::Rows& rows) {
+        return sites(river, rows);
+    };
     commands["show"] = [&river](Json args, admin::Rows& rows) {
         return show(river, std::move(args), rows);
     };
-    commands["status"] = [&river](Json, admin::Rows&) { return status(river); };
+    commands["status"] = [&river](const Json&, admin::Rows&) { return status(river); };
     if (reload) {
         commands["reload"] = [reload](Json, admin::Rows&) -> Task<Result<Json>> {
             auto reloaded = co_await reload();

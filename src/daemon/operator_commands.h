@@ -16,6 +16,6 @@ namespace postrider::daemon {
 class River;
 
 // REQUIRES: river outlives the commands.
-admin::Commands operator_commands(River& river, std::function<Task<Status<Error>>()> reload);
+admin::Commands operator_commands(River& river, const std::function<Task<Status<Error>>()>& reload);
 
 }  // namespace postrider::daemon
