@@ -39,6 +39,12 @@ Task<void> run_main(HostState& host, Task<void> task) {
     host.main_ended = true;
 }
 
+// Its captures go when it has ended.
+Task<void> run_spawned(HostState& host, std::list<Host::Main>::iterator main) {
+    co_await (*main)(host.world);
+    host.mains.erase(main);
+}
+
 }  // namespace
 
 HostState::HostState(EventLoop& the_loop, Network& the_network, Dns& dns, Wall the_epoch,
@@ -60,7 +66,8 @@ HostState::HostState(EventLoop& the_loop, Network& the_network, Dns& dns, Wall t
       net(*this),
       resolver(*this, dns),
       process(*this),
-      world{clock, system_random, net, disk, executor, worker, log, resolver, process} {
+      tls(*this),
+      world{clock, system_random, net, disk, executor, worker, log, resolver, process, tls} {
     for (int i = 0; i < shards; i++) places.push_back(loop.add_place());
 }
 
@@ -205,7 +212,7 @@ void Host::boot(Main main) { state_->boot(std::move(main)); }
 void Host::spawn(world::ShardId shard, Main work) {
     assert(state_->is_up && shard >= 0 && std::size_t(shard) < state_->places.size());
     state_->mains.push_back(std::move(work));
-    state_->start(shard, state_->mains.back()(state_->world));
+    state_->start(shard, run_spawned(*state_, std::prev(state_->mains.end())));
 }
 
 void Host::kill() { state_->die(HostState::Death::Kill); }
@@ -220,8 +227,12 @@ void Host::jump_wall(Duration by) { state_->wall_jump += by; }
 world::World& Host::world() { return state_->world; }
 SimDisk& Host::disk() { return state_->disk; }
 SimProcess& Host::process() { return state_->process; }
+SimTls& Host::tls() { return state_->tls; }
 DiskFaults& Host::disk_faults() { return state_->disk.faults; }
 const std::deque<LogLine>& Host::log_lines() const { return state_->log.lines; }
+void Host::watch_log(std::function<void(const LogLine&)> hear) {
+    state_->log.on_line = std::move(hear);
+}
 uint64_t Host::log_count(LogLevel level) const {
     return state_->log.counts[static_cast<std::size_t>(level)];
 }

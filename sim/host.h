@@ -32,6 +32,7 @@
 #include "base/time.h"
 #include "sim/sim_disk.h"
 #include "sim/sim_process.h"
+#include "sim/sim_tls.h"
 #include "world/world.h"
 
 namespace postrider::sim {
@@ -85,11 +86,14 @@ public:
     world::World& world();
     SimDisk& disk();            // faults, and a look at the platters
     SimProcess& process();      // its programs
+    SimTls& tls();              // what becomes of its handshakes
     DiskFaults& disk_faults();  // = disk().faults
 
     // The newest kLogLinesMax lines of all lives.
     static constexpr std::size_t kLogLinesMax = 10'000;
     const std::deque<LogLine>& log_lines() const;
+    // Calls `hear` with each line as it is written.
+    void watch_log(std::function<void(const LogLine&)> hear);
     uint64_t log_count(LogLevel level) const;  // since the first boot
 
     HostState& state() { return *state_; }  // for the other parts of the simulator

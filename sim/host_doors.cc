@@ -85,6 +85,7 @@ void SimLog::write(Event event, std::span<const LogField> fields) {
     counts[static_cast<std::size_t>(info(event).level)]++;
     if (lines.size() >= Host::kLogLinesMax) lines.pop_front();
     lines.push_back({host_.loop.now(), event, std::move(text)});
+    if (on_line) on_line(lines.back());
 }
 
 }  // namespace postrider::sim

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <deque>
+#include <functional>
 
 #include "sim/host.h"
 #include "sim/seeded_random.h"
@@ -71,7 +72,8 @@ public:
     void write(Event event, std::span<const LogField> fields) override;
 
     std::deque<LogLine> lines;
-    std::array<uint64_t, 4> counts{};  // by level
+    std::function<void(const LogLine&)> on_line;  // may be empty
+    std::array<uint64_t, 4> counts{};             // by level
 
 private:
     HostState& host_;

@@ -23,6 +23,7 @@
 #include "sim/sim_net.h"
 #include "sim/sim_process.h"
 #include "sim/sim_resolver.h"
+#include "sim/sim_tls.h"
 #include "world/world.h"
 
 namespace postrider::sim {
@@ -69,6 +70,7 @@ struct HostState {
     SimNet net;
     SimResolver resolver;
     SimProcess process;
+    SimTls tls;
     world::World world;
 
     // The host's own time, and a moment of it in the loop's time.

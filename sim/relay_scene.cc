@@ -173,7 +173,7 @@ void RelayScene::boot() {
 
 void RelayScene::stop(Duration patience) {
     server.stop(patience);
-    if (!sim.run_until([&] { return server.host().main_ended(); }, patience + 1min)) {
+    if (!sim.run_until([&] { return server.has_stopped(); }, patience + 1min)) {
         fault("the server does not stop");
     }
     note_set_aside();

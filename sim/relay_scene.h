@@ -93,6 +93,7 @@ public:
 
     // Remembers what the server has set aside since; call before its log forgets.
     void note_set_aside();
+    std::size_t set_aside_messages() const { return set_aside_.size(); }
 
     // Reports in alice's mailbox, by id of the original and recipient. Each call reads it anew.
     std::map<ForeignHost::Key, ReportCount> reports();

@@ -211,6 +211,8 @@ void expect_one_outcome_on(BadDays days) {
         set_aside += sum.set_aside;
         repeats += sum.repeats;
         confirmed += sum.confirmed;
+        // Suspects are tried alone, so an end of ours can cost one message its last trial.
+        EXPECT_LE(scene.set_aside_messages(), static_cast<std::size_t>(days.count)) << seed;
     }
     std::printf("relay: %llu taken, %llu repeats, %llu bounced, %llu set aside\n",
                 static_cast<unsigned long long>(taken), static_cast<unsigned long long>(repeats),
@@ -222,7 +224,6 @@ void expect_one_outcome_on(BadDays days) {
         << "no accident fell between the far end's yes and our note of it";
     EXPECT_LT(repeats, taken / 4);
     EXPECT_GT(confirmed, taken / 2);
-    EXPECT_LT(set_aside, taken / 10) << "they were being tried at three ends in a row";
 }
 
 TEST(Relay, OutcomeAndReportNeverPartInALossOfPower) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <utility>
@@ -46,6 +47,7 @@ data_directory = "/data"
 address = "192.0.2.1:25"
 [smtp]
 relay_networks = ["192.0.2.0/24"]
+unlimited_networks = ["0.0.0.0/0"]
 {}
 [spool]
 segment_octets = "1 MiB"
@@ -57,9 +59,10 @@ mailboxes = ["alice", "bob", "carol"]
                        general, smtp, min_free);
 }
 
-RiverHost::RiverHost(Simulation& sim, std::string_view config, int shards)
+RiverHost::RiverHost(Simulation& sim, std::string_view config, int shards, std::string name,
+                     std::string_view address)
     : sim_(sim),
-      host_(sim.add_host("river", {*world::IpAddress::parse("192.0.2.1")}, shards)),
+      host_(sim.add_host(std::move(name), {*world::IpAddress::parse(address)}, shards)),
       config_(loaded(config)) {}
 
 void RiverHost::boot() {
@@ -69,7 +72,20 @@ void RiverHost::boot() {
     host_.boot([this](world::World& world) { return run(world); });
 }
 
+// What an operator has done before: the disk's faults do not touch it.
+Task<void> RiverHost::write_certificate(world::World& world) {
+    if (config_->certificates.empty()) co_return;
+    (void)co_await world.disk.make_directories("/tls");
+    auto file = co_await world.disk.open(std::string(kCertificateFile), world::OpenMode::Create);
+    if (!file) co_return;  // the river says why it does not open
+    std::string text =
+        sim_certificate(config_->hostname + "," + config_->hostname.substr(3)).chain_pem;
+    std::array<std::string_view, 1> pieces{text};
+    (void)co_await (*file)->write_at(0, pieces);
+}
+
 Task<void> RiverHost::run(world::World& world) {
+    co_await write_certificate(world);
     auto opened = co_await daemon::River::open(world, {.config = config_});
     if (!opened) {
         open_error_ = opened.error().message;
@@ -84,6 +100,8 @@ Task<void> RiverHost::run(world::World& world) {
     }
     co_await river->stop(Deadline::after(world.clock.now(), *stop_patience_));
     stopped_ = true;
+    // As in production, the river is destroyed after the tasks that may still use it.
+    while (true) co_await stop_wanted.wait(Deadline::never());
 }
 
 void RiverHost::stop(Duration patience) {

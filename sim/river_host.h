@@ -34,8 +34,13 @@ std::string river_config(std::string_view general = "", std::string_view smtp = 
 
 class RiverHost {
 public:
-    // REQUIRES: sim outlives this; config is a sound configuration.
-    RiverHost(Simulation& sim, std::string_view config, int shards = 2);
+    // Where a [[certificate]] may lie: one for the host, made before the river opens.
+    static constexpr std::string_view kCertificateFile = "/tls/chain.pem";
+
+    // REQUIRES: sim outlives this; config is a sound configuration. Without a name and address: the
+    // one that river_config() is for.
+    RiverHost(Simulation& sim, std::string_view config, int shards = 2, std::string name = "river",
+              std::string_view address = "192.0.2.1");
 
     void boot();
     void kill() { host_.kill(); }
@@ -54,9 +59,12 @@ public:
     // virtual time pass until it is so, at most `limit`.
     bool run_until_empty(Duration limit);
 
+    // Nothing if it is down. Lets a little virtual time pass.
+    std::optional<spool::SpoolStats> ask_spool();
+
 private:
     Task<void> run(world::World& world);
-    std::optional<spool::SpoolStats> ask_spool();
+    Task<void> write_certificate(world::World& world);
 
     Simulation& sim_;
     Host& host_;

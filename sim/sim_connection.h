@@ -102,13 +102,14 @@ struct Connection : std::enable_shared_from_this<Connection> {
     // Tells the side, one latency later, if it can be reached then.
     void send_reset(int to_side, std::string why);
     void retry(int side);  // after a cut has healed
+    // The network forgets it when nobody is left at either side.
+    void forget_if_over();
 
 private:
     bool gets_through(int side) const;
     void schedule(int side);
     void arrive(int side);
     void stall(int side);
-    void forget_if_over();
 };
 
 // A listening socket, shared by its handles.

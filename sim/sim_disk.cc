@@ -107,6 +107,11 @@ Task<DiskResult<std::size_t>> SimFile::read_at(uint64_t offset, std::span<char> 
         disk_.faults.fail_next_reads--;
         co_return failed(Kind::Broken, "read");
     }
+    auto bad = disk_.bad_sectors_.lower_bound({inode_->id, offset / kSectorOctets});
+    if (bad != disk_.bad_sectors_.end() && bad->first == inode_->id &&
+        bad->second * kSectorOctets < offset + into.size()) {
+        co_return failed(Kind::Broken, "read");
+    }
     co_return inode_->visible.read(offset, into);
 }
 
@@ -120,6 +125,7 @@ bool SimFile::put(uint64_t offset, std::span<const std::string_view> pieces, uin
         std::string_view part = piece.substr(std::size_t(first - at), std::size_t(last - first));
         at += piece.size();
         if (part.empty()) continue;
+        disk_.mend_sectors(inode_->id, offset + first, part.size());
         disk_.host_.loop.trace().mix(Trace::Disk, inode_->id, offset + first);
         disk_.host_.loop.trace().mix(part);
         if (files_->write(*inode_, offset + first, part, disk_.host_.wall()) < part.size()) {
@@ -347,6 +353,19 @@ bool SimDisk::rot(std::string_view path, uint64_t offset, uint64_t size, uint32_
         if (!is_newer && at < file.visible.size()) file.visible.flip_bit(at, bit);
     }
     return true;
+}
+
+bool SimDisk::break_sector(std::string_view path, uint64_t offset) {
+    auto found = files_->find(path);
+    if (!found || (*found)->is_directory || offset >= (*found)->visible.size()) return false;
+    bad_sectors_.emplace((*found)->id, offset / kSectorOctets);
+    return true;
+}
+
+void SimDisk::mend_sectors(uint64_t inode, uint64_t offset, uint64_t octets) {
+    if (bad_sectors_.empty()) return;
+    bad_sectors_.erase(bad_sectors_.lower_bound({inode, offset / kSectorOctets}),
+                       bad_sectors_.upper_bound({inode, (offset + octets - 1) / kSectorOctets}));
 }
 
 void SimDisk::after_power_loss() {

@@ -22,6 +22,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "sim/seeded_random.h"
 #include "sim/sim_file_system.h"
@@ -83,6 +84,10 @@ public:
     // nothing newer is waiting, for the reader too. False if there is no such file or octet.
     bool rot(std::string_view path, uint64_t offset, uint64_t size, uint32_t bits);
 
+    // Reads that touch the sector fail from now on, until somebody writes to it. False: there is
+    // no such file or octet.
+    bool break_sector(std::string_view path, uint64_t offset);
+
     // The host died; see sim_file_system.h.
     void after_power_loss();
     void after_kill();
@@ -92,6 +97,7 @@ private:
     friend class SimLock;
 
     bool sync_fails();
+    void mend_sectors(uint64_t inode, uint64_t offset, uint64_t octets);
     world::DiskError error(world::DiskError::Kind kind, std::string_view operation,
                            std::string_view path) const;
     template <typename Change>
@@ -100,7 +106,8 @@ private:
     HostState& host_;
     std::shared_ptr<FileSystem> files_;  // shared: a File may outlive the host
     SeededRandom random_;
-    std::shared_ptr<std::set<uint64_t>> locks_;  // inodes; a new set for each life
+    std::set<std::pair<uint64_t, uint64_t>> bad_sectors_;  // inode and number
+    std::shared_ptr<std::set<uint64_t>> locks_;            // inodes; a new set for each life
 };
 
 }  // namespace postrider::sim

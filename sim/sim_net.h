@@ -80,6 +80,8 @@ public:
     void reset_between(Host& a, Host& b);  // breaks every connection of the two, on both sides
 
     uint64_t open_connections() const { return connections_.size(); }
+    // One line for each of the first few.
+    std::string describe_connections() const;
 
     // From here on: for the other parts of the simulator.
     void add_host(HostState& host);

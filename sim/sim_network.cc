@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cassert>
 
@@ -38,6 +40,22 @@ int Network::index(const HostState& host) { return host.index; }
 
 Network::Pair Network::pair_of(const HostState& a, const HostState& b) {
     return {std::min(a.index, b.index), std::max(a.index, b.index)};
+}
+
+std::string Network::describe_connections() const {
+    std::string out;
+    int count = 0;
+    for (const auto& [id, connection] : connections_) {
+        if (++count > 5) break;
+        for (const Side& side : connection->sides) {
+            out += fmt::format("{}{}{}{}{}{}{} ", side.host->name, side.is_closed ? " closed" : "",
+                               side.is_shut ? " shut" : "", side.is_silent ? " silent" : "",
+                               side.is_broken ? " broken" : "", side.end_sent ? " end-sent" : "",
+                               side.end_arrived ? " end-arrived" : "");
+            out += &side == &connection->sides[0] ? "to " : "; ";
+        }
+    }
+    return out;
 }
 
 void Network::cut(Host& a, Host& b) { cuts_.insert(pair_of(a.state(), b.state())); }
@@ -100,6 +118,7 @@ void Network::host_lost_power(HostState& host) {
                 side.in_flight.pop_back();
             }
         }
+        connection->forget_if_over();
     }
     std::erase_if(listeners_, [&](const auto& entry) {
         if (entry.first.first != host.index) return false;

@@ -44,6 +44,7 @@ struct Step {
 };
 inline const std::string kHang = "<hang>";    // until the client goes away
 inline const std::string kClose = "<close>";  // at once
+inline const std::string kTls = "<tls>";      // shakes hands; the rest is under TLS
 using Steps = std::vector<Step>;
 
 inline const Step kGreets{"220 mx\r\n", "EHLO me.example\r\n"};
@@ -83,7 +84,8 @@ private:
     uint64_t fails_at_;
 };
 
-inline SmtpJob job(std::shared_ptr<ContentReader> content, std::vector<std::string> locals = {"b"},
+inline SmtpJob job(std::shared_ptr<ContentReader> content,
+                   const std::vector<std::string>& locals = {"b"},
                    BodyType body = BodyType::SevenBit) {
     auto envelope = std::make_shared<Envelope>();
     Variant variant;
@@ -110,14 +112,23 @@ inline SmtpHost to(Endpoint endpoint) {
     return host;
 }
 
-inline Task<void> play(World& world, std::unique_ptr<world::Stream> stream, Steps steps,
+inline Task<void> play(World& world, std::shared_ptr<world::Stream> stream, Steps steps,
                        std::string& heard) {
     char part[4096];
     Deadline never = Deadline::after(world.clock.now(), 1000h);
     for (const Step& step : steps) {
         if (step.say == kClose) co_return;
+        if (step.say == kTls) {
+            auto context = world.tls.server_context({.certificates = {
+                                                         sim_certificate("mx.example,x.example"),
+                                                     }});
+            auto tls = co_await world.tls.accept(stream, *context, never);
+            if (!tls) co_return;
+            stream = std::move(*tls);
+        }
         std::string_view pieces[] = {step.say};
-        if (step.say != kHang && !(co_await stream->write(pieces, never))) co_return;
+        if (step.say != kHang && step.say != kTls && !(co_await stream->write(pieces, never)))
+            co_return;
         std::size_t since = heard.size();
         while (step.say == kHang || !std::string_view(heard).substr(since).ends_with(step.until)) {
             auto count = co_await stream->read(part, never);
@@ -140,7 +151,7 @@ struct Scene {
         serve_on(mx, kMx);
         sim.run_for(1ms);
     }
-    void serve_on(Host& host, Endpoint endpoint) {
+    void serve_on(Host& host, const Endpoint& endpoint) {
         host.boot([this, endpoint](World& world) -> Task<void> {
             auto listener = world.net.listen(endpoint, {});
             EXPECT_TRUE(listener.has_value());
@@ -155,7 +166,7 @@ struct Scene {
     }
 
     using Work = std::function<Task<void>(World&, SmtpConnection&)>;
-    void run(Host& host, SmtpHost next, Work work) {
+    void run(Host& host, const SmtpHost& next, const Work& work) {
         host.boot([this, next, work](World& world) -> Task<void> {
             SmtpConnection connection(world.net, world.clock, next);
             Monotonic start = world.clock.now();
@@ -166,9 +177,9 @@ struct Scene {
     }
 
     // One job on a connection of its own.
-    SmtpAttempt send(SmtpJob one, SmtpHost next = to(kMx)) {
+    SmtpAttempt send(SmtpJob one, const SmtpHost& next = to(kMx)) {
         SmtpAttempt attempt;
-        run(client, std::move(next), [&](World&, SmtpConnection& connection) -> Task<void> {
+        run(client, next, [&](World&, SmtpConnection& connection) -> Task<void> {
             attempt = co_await connection.send(one);
             co_await connection.close();
         });

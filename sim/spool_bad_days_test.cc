@@ -5,86 +5,12 @@
 
 #include <fmt/format.h>
 
-#include "sim/simulation.h"
+#include "sim/spool_machine.h"
+#include "spool/patient_file.h"
 #include "spool/record.h"
-#include "spool/spool.h"
 
 namespace postrider::sim {
 namespace {
-
-using namespace std::chrono_literals;
-using spool::CommitRequest;
-using spool::Recovered;
-using spool::Spool;
-using spool::SpoolOptions;
-using Kind = spool::SpoolError::Kind;
-
-struct Machine {
-    Simulation sim{42};
-    Host& host = sim.add_host("mx.example", {*world::IpAddress::parse("192.0.2.1")}, 2);
-    SpoolOptions options;
-
-    Machine() {
-        options.directory = "/spool";
-        options.segment_octets = 128 * 1024;
-        options.min_free_octets = 0;
-        options.segments_before_moving = 4;
-    }
-
-    // Runs `work` in a life of its own, to its end.
-    void run(Host::Main work) {
-        host.boot(std::move(work));
-        ASSERT_TRUE(sim.run_until([&] { return host.main_ended(); }, 1h));
-        host.kill();
-    }
-    // The same, with the spool opened before and closed after.
-    using Work = std::move_only_function<Task<void>(world::World&, Spool&, Recovered&)>;
-    void with_spool(Work work, bool close = true) {
-        run([this, close, work = std::move(work)](world::World& world) mutable {
-            return whole(world, work, close);
-        });
-    }
-    Task<void> whole(world::World& world, Work& work, bool close) {
-        Recovered recovered;
-        auto spool = co_await Spool::open(world, options, recovered);
-        EXPECT_TRUE(spool) << spool.error().message;
-        if (!spool) co_return;
-        co_await work(world, **spool, recovered);
-        if (close) {
-            co_await (*spool)->close();
-        } else {
-            kept.push_back(*std::move(spool));  // as after a crash: nothing is closed
-        }
-    }
-    std::vector<std::unique_ptr<Spool>> kept;
-};
-
-spool::Incoming incoming(uint64_t id, std::size_t octets = 100) {
-    spool::Incoming out;
-    out.envelope.id = {id};
-    out.envelope.variants.resize(1);
-    out.envelope.variants[0].recipients.resize(1);
-    out.envelope.variants[0].recipients[0].mailbox = {"bob", "dest.example"};
-    out.content = std::string(octets, 'x');
-    return out;
-}
-
-CommitRequest message(uint64_t id, std::size_t octets = 100) {
-    CommitRequest out;
-    out.messages.push_back(incoming(id, octets));
-    return out;
-}
-
-CommitRequest outcome(uint64_t id, RecipientState state = RecipientState::Delivered) {
-    CommitRequest out;
-    out.changes.push_back({{id}, 0, state, {2, 0, 0}, "ok", 1, {}, {}});
-    return out;
-}
-
-Task<void> store(Spool& spool, CommitRequest request) {
-    auto done = co_await spool.commit(std::move(request), Deadline::never());
-    EXPECT_TRUE(done) << done.error().message;
-}
 
 TEST(SpoolBadDays, ACleanStopIsToldFromACrash) {
     Machine machine;
@@ -118,6 +44,31 @@ TEST(SpoolBadDays, ASecondOpenIsRefused) {
             EXPECT_EQ(second.error().message, "/spool is in use by another process");
         }
     });
+}
+
+TEST(SpoolBadDays, AnOpenThatFailedLeavesNothingLocked) {
+    int failures = 0;
+    for (Duration sound = 0ms; sound < 100ms; sound += 500us) {
+        Machine machine;
+        machine.run([&](world::World& world) -> Task<void> {
+            auto fails = world.clock.call_at(world.clock.now() + sound, [&] {
+                machine.host.disk_faults().fail_every_sync = true;
+            });
+            Recovered found;
+            auto first = co_await Spool::open(world, machine.options, found);
+            machine.host.disk_faults().fail_every_sync = false;
+            if (first) {
+                co_await (*first)->close();
+                co_return;
+            }
+            failures++;
+            EXPECT_EQ(first.error().kind, Kind::DiskFailing);
+            auto second = co_await Spool::open(world, machine.options, found);
+            EXPECT_TRUE(second) << second.error().message;
+            if (second) co_await (*second)->close();
+        });
+    }
+    EXPECT_GE(failures, 5);
 }
 
 TEST(SpoolBadDays, ANewerVersionIsRefusedWithBothNumbers) {
@@ -168,6 +119,38 @@ TEST(SpoolBadDays, RotBeforeTheEndIsToldAsDamage) {
     });
 }
 
+TEST(SpoolBadDays, AReadRefusedForAMomentAtTheStartSetsNothingAside) {
+    Machine machine;
+    machine.with_spool([](world::World&, Spool& spool, Recovered&) -> Task<void> {
+        for (uint64_t id = 256; id < 260; ++id) co_await store(spool, message(id, 1000));
+    });
+    machine.host.disk_faults().fail_next_reads = 20;
+    Monotonic begun = machine.sim.now();
+    machine.with_spool([&](world::World&, Spool&, Recovered& found) -> Task<void> {
+        EXPECT_EQ(found.report.live_messages, 4u);
+        EXPECT_TRUE(found.report.damage.empty());
+        EXPECT_GE(machine.sim.now() - begun, 20 * spool::kReadPause) << "it gives the disk time";
+        co_return;
+    });
+}
+
+TEST(SpoolBadDays, AMessageOnABrokenSectorIsSetAsideAfterAnHour) {
+    Machine machine;
+    machine.with_spool([&](world::World& world, Spool& spool, Recovered&) -> Task<void> {
+        for (uint64_t id = 256; id < 266; ++id) co_await store(spool, message(id, 1000));
+        EXPECT_TRUE(machine.host.disk().break_sector("/spool/segments/00000001.log", 4096 + 1700));
+        auto read = co_await spool.read(MessageId{257});
+        EXPECT_FALSE(read);
+        if (!read)
+            EXPECT_EQ(read.error().kind, spool::SpoolError::Kind::DiskFailing) << "it may pass";
+        co_await world.clock.sleep_for(61min);
+        read = co_await spool.read(MessageId{257});
+        EXPECT_FALSE(read);
+        if (!read) EXPECT_EQ(read.error().kind, spool::SpoolError::Kind::Damaged);
+        EXPECT_EQ((co_await spool.stats()).live_messages, 9u);
+    });
+}
+
 TEST(SpoolBadDays, ADamagedHeaderDoesNotHideItsRecords) {
     Machine machine;
     machine.with_spool([](world::World&, Spool& spool, Recovered&) -> Task<void> {
@@ -197,6 +180,25 @@ TEST(SpoolBadDays, AMessageThatRottedIsSetAside) {
         if (again) co_return;
         EXPECT_EQ(again.error().kind, Kind::NotFound);
         EXPECT_TRUE(co_await world.disk.info("/spool/damaged/" + MessageId{256}.text() + ".bytes"));
+    });
+}
+
+TEST(SpoolBadDays, AMessageThatRottedIsLiveUntilItsEndIsWritten) {
+    Machine machine;
+    machine.with_spool([&](world::World& world, Spool& spool, Recovered&) -> Task<void> {
+        co_await store(spool, message(256, 20'000));
+        EXPECT_TRUE(machine.host.disk().rot("/spool/segments/00000001.log", 14'000, 1000, 1));
+        machine.host.disk_faults().fail_every_sync = true;
+        auto read = co_await spool.read({256});
+        EXPECT_FALSE(read);
+        if (!read) EXPECT_EQ(read.error().kind, Kind::DiskFailing) << "to be asked for again";
+        EXPECT_EQ((co_await spool.stats()).live_messages, 1u);
+        machine.host.disk_faults().fail_every_sync = false;
+        co_await world.clock.sleep_for(3min);
+        EXPECT_EQ((co_await spool.stats()).live_messages, 0u);
+        auto again = co_await spool.read({256});
+        EXPECT_FALSE(again);
+        if (!again) EXPECT_EQ(again.error().kind, Kind::NotFound);
     });
 }
 

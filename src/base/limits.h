@@ -15,6 +15,8 @@ inline constexpr std::size_t kDomainOctetsMax = 255;    // §4.5.3.1.2
 inline constexpr std::size_t kPathOctetsMax = 256;      // §4.5.3.1.3, with the brackets
 inline constexpr std::size_t kCommandLineOctetsMax =
     2048;  // §4.5.3.1.4 asks for 512 and more per extension
+// RFC 4954 §4, §4.3: a line of an AUTH exchange; 12288 octets must at least be taken.
+inline constexpr std::size_t kAuthLineOctetsMax = 12'288 + 2;
 inline constexpr std::size_t kReplyLineOctetsMax = 512;  // §4.5.3.1.5
 inline constexpr std::size_t kTextLineOctetsMax = 1000;  // §4.5.3.1.6, with CRLF
 inline constexpr std::size_t kRecipientsMin = 100;       // §4.5.3.1.8

@@ -49,19 +49,47 @@ Json args_of(const QueueFilter& filter) {
     put("domain", filter.domain);
     put("recipient", filter.recipient);
     put("error", filter.error);
+    put("class", filter.failure_class);
     put("state", filter.state);
     if (filter.older_than_seconds > 0) args["older_than_seconds"] = filter.older_than_seconds;
     return args;
 }
 
+// The lines of the fields that say it, as they stand in the message.
+std::string judgement_part(const std::string& judgement) {
+    std::string out;
+    for (std::size_t begin = 0; begin < judgement.size();) {
+        std::size_t end = std::min(judgement.find('\n', begin), judgement.size());
+        std::string line = judgement.substr(begin, end - begin);
+        if (line.ends_with('\r')) line.pop_back();
+        out += (begin == 0 ? "Judged     " : "           ") + line + "\n";
+        begin = end + 1;
+    }
+    return out;
+}
+
 std::string message_part(const Json& message) {
     std::string from =
         message["variants"].empty() ? "" : text_of(message["variants"].front(), "reverse_path");
-    return fmt::format(
+    std::string out = fmt::format(
         "Message    {}\nReceived   {} from {} ({}) with {}\nSender     <{}>\nSize       {} "
         "octets\n",
         text_of(message, "id"), text_of(message, "received"), text_of(message, "client"),
         text_of(message, "helo"), text_of(message, "protocol"), from, text_of(message, "octets"));
+    // A copy for each way in which recipients are treated.
+    for (const Json& variant : message["variants"]) {
+        out += judgement_part(text_of(variant, "judgement"));
+    }
+    return out;
+}
+
+std::string finished_part(const Json& message) {
+    return fmt::format(
+               "Message    {}\nReceived   {}\nSender     <{}>\nFinished   {}, no longer in the "
+               "spool\n",
+               text_of(message, "id"), text_of(message, "received"), text_of(message, "sender"),
+               text_of(message, "at")) +
+           judgement_part(text_of(message, "judgement"));
 }
 
 std::string recipient_part(const Json& recipient) {
@@ -81,12 +109,21 @@ std::string recipient_part(const Json& recipient) {
 }
 
 std::string attempt_part(const Json& attempt) {
-    std::string out = fmt::format("\nAttempt {}  {} to {}\n", text_of(attempt, "attempt"),
-                                  text_of(attempt, "at"), text_of(attempt, "site"));
+    // Without a site nothing was tried: time was up, or an operator ended it.
+    std::string site = text_of(attempt, "site");
+    std::string out = site.empty()
+                          ? fmt::format("\nEnded  {}\n", text_of(attempt, "at"))
+                          : fmt::format("\nAttempt {}  {} to {}\n", text_of(attempt, "attempt"),
+                                        text_of(attempt, "at"), site);
     for (const Json& result : attempt["results"]) {
-        out += fmt::format("  recipient {}: {} {} {}\n", text_of(result, "recipient"),
-                           text_of(result, "status"), text_of(result, "reason"),
-                           text_of(result, "detail"));
+        std::string failure = text_of(result, "class");
+        if (!failure.empty()) failure = "[" + failure + "] ";
+        out += fmt::format("  <{}> {}: {}{} {} {}\n", text_of(result, "mailbox"),
+                           text_of(result, "state"), failure, text_of(result, "status"),
+                           text_of(result, "reason"), text_of(result, "detail"));
+    }
+    if (int more = attempt.value("left_out", 0); more > 0) {
+        out += fmt::format("  and {} more recipients\n", more);
     }
     std::string dialogue = text_of(attempt, "dialogue");
     std::size_t begin = 0;
@@ -101,6 +138,10 @@ std::string attempt_part(const Json& attempt) {
 // One row of the answer to "show".
 std::string story_part(const Json& row) {
     if (row.contains("message")) return message_part(row["message"]);
+    if (row.contains("finished")) return finished_part(row["finished"]);
+    if (row.contains("skipped")) {
+        return fmt::format("\n({} attempts are not shown)\n", text_of(row, "skipped"));
+    }
     if (row.contains("recipient")) return recipient_part(row["recipient"]);
     if (row.contains("attempt")) return attempt_part(row["attempt"]);
     return row.dump() + "\n";
@@ -127,7 +168,7 @@ Task<int> ask(world::World& world, OperatorOptions options, admin::Request reque
 
 bool QueueFilter::is_empty() const {
     return id.empty() && site.empty() && sender.empty() && domain.empty() && recipient.empty() &&
-           error.empty() && state.empty() && older_than_seconds == 0;
+           error.empty() && failure_class.empty() && state.empty() && older_than_seconds == 0;
 }
 
 Task<int> queue_list(world::World& world, OperatorOptions options, QueueFilter filter,

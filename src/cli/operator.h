@@ -23,7 +23,7 @@ struct OperatorOptions {
 
 // Which entries of the queue are meant; empty = any.
 struct QueueFilter {
-    std::string id, site, sender, domain, recipient, error, state;
+    std::string id, site, sender, domain, recipient, error, failure_class, state;
     int64_t older_than_seconds = 0;
 
     bool is_empty() const;

@@ -47,6 +47,37 @@ public:
                 errors_.add(positions_.listeners[i],
                             fmt::format("{} is the socket of [admin]", text(address)));
             }
+            // RFC 4865 §4.2.
+            if (config_.listeners[i].future_release_max > Duration::zero() &&
+                config_.listeners[i].kind != ListenerConfig::Kind::Submission) {
+                errors_.add(positions_.listeners[i],
+                            fmt::format("{} holds no mail for later: future_release_max is for "
+                                        "listeners with kind = \"submission\"",
+                                        text(address)));
+            }
+        }
+    }
+
+    void check_tls() {
+        for (std::size_t i = 0; i < config_.listeners.size(); ++i) {
+            const ListenerConfig& listener = config_.listeners[i];
+            bool wants = listener.tls == ListenerConfig::Tls::StartTls ||
+                         listener.tls == ListenerConfig::Tls::Implicit || listener.tls_required;
+            if (wants && config_.certificates.empty()) {
+                errors_.add(positions_.listeners[i],
+                            fmt::format("{} is to have TLS, and there is no [[certificate]]",
+                                        text(listener.address)));
+            }
+            if (listener.tls == ListenerConfig::Tls::Off && listener.tls_required) {
+                errors_.add(positions_.listeners[i],
+                            fmt::format("{} requires TLS and has it off", text(listener.address)));
+            }
+        }
+        using Wanted = world::TlsServerOptions::ClientCertificates;
+        if (config_.tls.client_certificates == Wanted::Require &&
+            config_.tls.client_roots_file.empty()) {
+            errors_.add(position("tls", "client_certificates"),
+                        "to require client certificates, client_roots_file is needed");
         }
     }
 
@@ -168,6 +199,7 @@ void check_config(const Config& config, const Positions& positions, bool domains
                   ConfigErrors& errors) {
     Checker checker(config, positions, errors);
     checker.check_listeners();
+    checker.check_tls();
     checker.check_queue();
     checker.check_next_hosts();
     checker.check_pools();
@@ -184,6 +216,7 @@ std::vector<ConfigError> ConfigErrors::take() {
         return std::tuple(item.at.file, item.at.line, item.at.column, item.number);
     });
     std::vector<ConfigError> out;
+    out.reserve(items_.size() + 1);
     for (Item& item : items_) {
         out.push_back({positions_.files[item.at.file], item.at.line, item.at.column,
                        std::move(item.message)});

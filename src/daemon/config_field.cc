@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "daemon/config_values.h"
+#include "mailauth/dkim/signer.h"
 
 namespace postrider::daemon {
 
@@ -73,6 +74,9 @@ void FieldReader::read(const Key& key, const toml::node& node, Position at) {
             return read_senders(key, node, at);
         case KeyType::Servers:
             return read_servers(key, node, at);
+        case KeyType::Texts:
+        case KeyType::SigningKeys:
+            return read_texts(key, node, at);
         case KeyType::Addresses:
             return read_addresses(key, node, at);
         case KeyType::Aliases:
@@ -211,7 +215,8 @@ void FieldReader::read_array(const Key& key, const toml::node& node, Position at
     const toml::array* array = node.as_array();
     if (!array) return refuse(key, at, type_name(node));
     // Where nothing is not the default, an empty list would mean as much as none: everything.
-    bool may_be_empty = key.type != KeyType::Domains && key.type != KeyType::Senders;
+    bool may_be_empty =
+        key.type != KeyType::Domains && key.type != KeyType::Senders && key.type != KeyType::Texts;
     if (array->empty() && !may_be_empty && key.fallback != "[]") {
         return errors_.add(at,
                            fmt::format("{} is empty: leave it out to match everything", key.name));
@@ -260,6 +265,25 @@ void FieldReader::read_domains(const Key& key, const toml::node& node, Position 
             positions_.routes.push_back({.domain = here, .host = here});
         } else {
             field<std::vector<std::string>>(key).push_back(std::move(*folded));
+        }
+    });
+}
+
+void FieldReader::read_texts(const Key& key, const toml::node& node, Position at) {
+    auto& texts = field<std::vector<std::string>>(key);
+    read_array(key, node, at, [&](const std::string& text, Position here) {
+        if (key.type == KeyType::SigningKeys) {
+            Result<std::string> name = parse_signing_key(text);
+            if (!name) return errors_.add(here, std::move(name.error().message));
+            if (texts.size() == mailauth::dkim::kSigningKeysMax) {
+                return errors_.add(here, fmt::format("more than {} keys sign one message",
+                                                     mailauth::dkim::kSigningKeysMax));
+            }
+            texts.push_back(std::move(*name));
+        } else if (text.empty() || has_control(text)) {
+            refuse(key, here, "with an empty text or a control character in it");
+        } else {
+            texts.push_back(text);
         }
     });
 }

@@ -46,6 +46,7 @@ private:
     void read_array(const Key& key, const toml::node& node, Position at, Take take);
     void read_networks(const Key& key, const toml::node& node, Position at);
     void read_domains(const Key& key, const toml::node& node, Position at);
+    void read_texts(const Key& key, const toml::node& node, Position at);
     void read_senders(const Key& key, const toml::node& node, Position at);
     void read_servers(const Key& key, const toml::node& node, Position at);
     void read_address(const Key& key, const std::string& text, Position at);

@@ -1,11 +1,9 @@
 #include "daemon/config_keys.h"
 
-#include <fmt/format.h>
-
-#include <algorithm>
 #include <array>
 
 #include "base/limits.h"
+#include "daemon/config_key_parts.h"
 #include "daemon/config_values.h"
 
 namespace postrider::daemon {
@@ -21,9 +19,20 @@ constexpr double kHour = 60 * kMinute;
 constexpr double kDay = 24 * kHour;
 
 constexpr std::string_view kProtocols[] = {"smtp", "lmtp"};
+constexpr std::string_view kKinds[] = {"mx", "submission"};
 constexpr std::string_view kLineEnds[] = {"lf", "crlf"};
+constexpr std::string_view kActions[] = {"accept", "quarantine", "reject"};
+constexpr std::string_view kDomainActions[] = {"default", "accept", "quarantine", "reject"};
+constexpr std::string_view kUnknowns[] = {"accept", "defer"};
+constexpr std::string_view kScopes[] = {"everybody", "sender-domain"};
 constexpr std::string_view kFormats[] = {"logfmt", "json"};
 constexpr std::string_view kLevels[] = {"debug", "info", "warning", "error"};
+constexpr std::string_view kListenerTls[] = {"auto", "off", "starttls", "implicit"};
+constexpr std::string_view kTlsVersions[] = {"1.2", "1.3"};
+constexpr std::string_view kClientCertificates[] = {"none", "ask", "require"};
+constexpr std::string_view kTlsLevels[] = {"off", "opportunistic", "required", "verified"};
+constexpr std::string_view kHostTls[] = {"auto",     "off",      "opportunistic",
+                                         "required", "verified", "implicit"};
 constexpr std::string_view kCases[] = {"ignored", "kept"};
 
 // An enum over uint8_t is written through its octet.
@@ -34,34 +43,6 @@ uint8_t* choice(E& value) {
 }
 
 #define FIELD(expression) [](Config& c) -> Field { return expression; }
-
-constexpr auto kSections = std::to_array<Section>({
-    {"", Times::Once, "At the top of the file, before the first [section]."},
-    {"listener", Times::OneOrMore,
-     "Where clients connect. One [[listener]] for each address; at least one is needed."},
-    {"smtp", Times::Once, "The conversation with clients, and its limits."},
-    {"relay", Times::Once,
-     "How mail goes to other hosts. Whose mail is taken for them: relay_networks in [smtp], and "
-     "domains here."},
-    {"route", Times::AnyNumber,
-     "A domain that is not kept here and goes to a host named here, past its MX records. One "
-     "[[route]] for each."},
-    {"pool", Times::AnyNumber,
-     "Another name and other source addresses for some of the mail, so that its reputation is its "
-     "own. The first [[pool]] counts whose lists both match; a list that is left out matches "
-     "everything, and at least one is needed. What a pool does not set is as in [relay]."},
-    {"resolver", Times::Once, "How the DNS is asked."},
-    {"spool", Times::Once, "Where accepted messages wait on disk."},
-    {"queue", Times::Once, "When a message is tried again, and for how long."},
-    {"delivery", Times::Once, "How messages are put into mailboxes."},
-    {"domain", Times::OneOrMore,
-     "A domain whose mail is kept here. One [[domain]] for each; at least one is needed, since "
-     "every mail server has a postmaster (RFC 5321 section 4.5.1). Addresses may be written "
-     "without their domain when it is this one."},
-    {"log", Times::Once,
-     "What is told to the operator, and where. The events are in docs/logging.md."},
-    {"admin", Times::Once, "The socket through which the operator's commands reach the server."},
-});
 
 // clang-format off: one entry is a paragraph, not a column
 constexpr auto kKeys = std::to_array<Key>({
@@ -115,6 +96,38 @@ constexpr auto kKeys = std::to_array<Key>({
      "smtp (RFC 5321), or lmtp (RFC 2033) for programs that hand mail in with one reply for each "
      "recipient.",
      FIELD(choice(c.listeners.back().protocol))},
+    {"listener", "kind", KeyType::Choice, Presence::Optional, "\"mx\"", "", "", 0, 0, kKinds,
+     "mx takes mail from everywhere for the domains kept here; submission (RFC 6409, ports 587 and "
+     "465) takes mail of your own people and programs for everywhere, after they have logged in or "
+     "when they are in networks of [submission].",
+     FIELD(choice(c.listeners.back().kind))},
+    {"listener", "tls", KeyType::Choice, Presence::Optional, "\"auto\"", "", "", 0, 0,
+     kListenerTls,
+     "starttls: clients may begin TLS (RFC 3207); implicit: TLS comes before everything else (RFC "
+     "8314, port 465); off; auto: starttls where there is a [[certificate]] and the address is no "
+     "Unix socket.",
+     FIELD(choice(c.listeners.back().tls))},
+    {"listener", "tls_required", KeyType::Boolean, Presence::Optional, "false", "", "", 0, 0, {},
+     "Whether mail is taken under TLS only. Before it all but EHLO, NOOP, STARTTLS and QUIT gets "
+     "530. Not for port 25 of a host on the Internet, since some senders have no TLS.",
+     FIELD(&c.listeners.back().tls_required)},
+    {"listener", "takes_mail", KeyType::Boolean, Presence::Optional, "true", "", "", 0, 0, {},
+     "With false every client is told 521 (RFC 7504): this host takes no mail.",
+     FIELD(&c.listeners.back().takes_mail)},
+    {"listener", "proxy_protocol", KeyType::Networks, Presence::Optional, "[]", "", "", 0, 0, {},
+     "Proxies, such as HAProxy, whose connections begin with a header of the PROXY protocol "
+     "(version 1 or 2); the client is then who it says, in limits, rules and trace fields. A "
+     "connection of theirs without a right header is closed. Connections from elsewhere have none. "
+     "Do not list a proxy in relay_networks: what comes from itself, and clients that it cannot "
+     "name (UNKNOWN), would relay.",
+     FIELD(&c.listeners.back().proxy_networks)},
+    {"listener", "future_release_max", KeyType::Duration, Presence::Optional, "\"0s\"", "", "", 0,
+     365 * kDay, {},
+     "How long a client may ask that its message is held before it is sent (FUTURERELEASE); for "
+     "your own users, so only with kind = \"submission\" (RFC 4865 section 4.2). \"0s\": not "
+     "offered.",
+     FIELD(&c.listeners.back().future_release_max)},
+#include "daemon/config_keys_tls.inc"
     // --- smtp
     {"smtp", "message_octets_max", KeyType::Size, Presence::Optional, "\"50 MiB\"", "", "octets",
      64 * kKiB, 2 * kGiB, {},
@@ -134,6 +147,7 @@ constexpr auto kKeys = std::to_array<Key>({
      1, 1'000'000, {},
      "Connections at once from one client address. One more is answered with 421.",
      FIELD(&c.smtp.sessions_per_address_max)},
+#include "daemon/config_keys_clients.inc"
     {"smtp", "errors_max", KeyType::Count, Presence::Optional, "20", "", "replies", 1, 10'000, {},
      "Refused commands in one session before it is ended with 421.",
      FIELD(&c.smtp.errors_max)},
@@ -160,6 +174,24 @@ constexpr auto kKeys = std::to_array<Key>({
      "Clients whose bare CR and LF are turned into CRLF. From all others such a message is "
      "refused (554 5.6.0), since it can be used to smuggle a second one.",
      FIELD(&c.smtp.normalise_line_ends_networks)},
+    {"smtp", "xclient_networks", KeyType::Networks, Presence::Optional, "[]", "", "", 0, 0, {},
+     "Proxies that are believed when XCLIENT says who their client is. They could relay by it.",
+     FIELD(&c.smtp.xclient_networks)},
+    {"smtp", "xforward_networks", KeyType::Networks, Presence::Optional, "[]", "", "", 0, 0, {},
+     "Filters that may say by XFORWARD who handed a message in. It is only logged.",
+     FIELD(&c.smtp.xforward_networks)},
+    {"smtp", "verify_networks", KeyType::Networks, Presence::Optional, "[]", "", "", 0, 0, {},
+     "Clients whose VRFY and EXPN is answered. Others hear 252 (RFC 5321 section 7.3).",
+     FIELD(&c.smtp.verify_networks)},
+    {"smtp", "etrn_networks", KeyType::Networks, Presence::Optional, "[]", "", "", 0, 0, {},
+     "Clients who may ask by ETRN that mail is sent now which waits for a domain relayed here.",
+     FIELD(&c.smtp.etrn_networks)},
+    {"smtp", "no_mail_domains", KeyType::Domains, Presence::Optional, "[]", "", "", 0, 0, {},
+     "Domains that take no mail: recipients there are refused with 556 to everybody.",
+     FIELD(&c.smtp.no_mail_domains)},
+    {"smtp", "deliver_by_min", KeyType::Duration, Presence::Optional, "\"0s\"", "", "", 0, kDay, {},
+     "The shortest time that DELIVERBY (BY=seconds;R) may ask for; less is 555. \"0s\": any.",
+     FIELD(&c.smtp.deliver_by_min)},
     // --- relay
     {"relay", "smarthost", KeyType::NextHost, Presence::Optional, "", "\"mail.example.net:587\"",
      "", 0, 0, {},
@@ -167,6 +199,22 @@ constexpr auto kKeys = std::to_array<Key>({
      "domains. Without it: to the MX hosts of its domain. The addresses of the host are asked "
      "for, not its MX records. Without a port: 25.",
      FIELD(&c.relay.smarthost)},
+    {"relay", "smarthost_tls", KeyType::Choice, Presence::Optional, "\"auto\"", "", "", 0, 0,
+     kHostTls,
+     "TLS with the smarthost: off, opportunistic, required, verified (a certificate for its name), "
+     "or implicit (TLS before everything else, verified). auto: implicit at port 465, else as for "
+     "all other hosts.",
+     FIELD(choice(c.relay.smarthost_tls))},
+    {"relay", "smarthost_user", KeyType::Text, Presence::Optional, "", "\"example.org\"", "", 0, 0,
+     {},
+     "The user to log in as at the smarthost. The strongest mechanism that both sides know is "
+     "used; a password is never shown on a connection without TLS.",
+     FIELD(&c.relay.smarthost_user)},
+    {"relay", "smarthost_password_file", KeyType::Path, Presence::Optional, "",
+     "\"/etc/postrider/smarthost.password\"", "", 0, 0, {},
+     "A file whose first line is the password of smarthost_user. It is read at the start and at "
+     "reload.",
+     FIELD(&c.relay.smarthost_password_file)},
     {"relay", "domains", KeyType::Domains, Presence::Optional, "[]", "", "", 0, 0, {},
      "Domains that are not kept here, but whose mail is taken from every client and goes to their "
      "MX hosts: this server is a second MX for them. For a host of your choice write a [[route]] "
@@ -183,6 +231,11 @@ constexpr auto kKeys = std::to_array<Key>({
     {"relay", "source_v6", KeyType::Ipv6, Presence::Optional, "", "\"2001:db8::25\"", "", 0, 0, {},
      "Our IPv6 address to connect from. Without it the system chooses.",
      FIELD(&c.relay.source_v6)},
+    {"relay", "convert_8bit", KeyType::Boolean, Presence::Optional, "false", "", "", 0, 0, {},
+     "What becomes of an 8-bit message for a host that takes 7 bits only. false: it is given back "
+     "(5.6.3). true: its 8-bit parts are encoded, quoted-printable or base64, unless something is "
+     "signed (DKIM, ARC, multipart/signed), which that would break; so never what is signed here.",
+     FIELD(&c.relay.convert_8bit)},
     // --- route
     {"route", "domain", KeyType::Domain, Presence::Required, "", "\"example.com\"", "", 0, 0, {},
      "The domain whose mail takes this way. Domains below it do not.",
@@ -239,6 +292,13 @@ constexpr auto kKeys = std::to_array<Key>({
      "They get 452 when the files that are there are full; those accepted before are still "
      "finished.",
      FIELD(&c.spool.min_free_octets)},
+    {"spool", "attempts_max", KeyType::Size, Presence::Optional, "\"64 MiB\"", "", "octets", 0,
+     4 * kGiB, {},
+     "Disk space for the attempts to deliver and what was said in them, which postrider show "
+     "prints also after a restart and of messages that are finished. The oldest are forgotten "
+     "first; one takes 150 octets (a mailbox here) to some KiB (a dialogue). 0: nothing is "
+     "written, and only the newest are kept in memory.",
+     FIELD(&c.spool.attempts_octets_max)},
     // --- queue
     {"queue", "backoff_first", KeyType::Duration, Presence::Optional, "\"5m\"", "", "", 1, 7 * kDay,
      {},
@@ -296,6 +356,10 @@ constexpr auto kKeys = std::to_array<Key>({
      "How lines end in files of a Maildir. lf is what programs on Unix expect; crlf keeps the "
      "octets of the wire.",
      FIELD(choice(c.delivery.line_ends))},
+    // --- verdict, signing, signer
+#include "daemon/config_keys_authentication.inc"
+    // --- suppression
+#include "daemon/config_keys_suppression.inc"
     // --- domain
     {"domain", "name", KeyType::Domain, Presence::Required, "", "\"example.org\"", "", 0, 0, {},
      "The domain: the part of an address after the @. A name with letters outside ASCII may be "
@@ -331,6 +395,11 @@ constexpr auto kKeys = std::to_array<Key>({
      "standard input (\"pipe:/usr/bin/program argument ...\"; words end at spaces, no shell is "
      "asked). Which addresses exist is still said here.",
      FIELD(&c.routing.domains.back().via)},
+    {"domain", "dmarc", KeyType::Choice, Presence::Optional, "\"default\"", "", "", 0, 0,
+     kDomainActions,
+     "The same as dmarc in [verdict], for recipients in this domain. A message with other "
+     "recipients too cannot be refused for some of them: it is quarantined for these.",
+     FIELD(choice(c.domain_dmarc.back()))},
     // --- log
     {"log", "file", KeyType::Path, Presence::Optional, "", "\"/var/log/postrider.log\"", "", 0, 0,
      {},
@@ -356,96 +425,8 @@ constexpr auto kKeys = std::to_array<Key>({
 
 #undef FIELD
 
-std::string bounds(const Key& key, std::string (*text)(double)) {
-    return fmt::format("{} to {}", text(key.min), text(key.max));
-}
-
-std::string number_text(double value) { return fmt::format("{}", value); }
-std::string octets_text(double value) { return size_text(static_cast<uint64_t>(value)); }
-std::string seconds_text(double value) {
-    return duration_text(std::chrono::seconds(static_cast<int64_t>(value)));
-}
-
 }  // namespace
 
-std::span<const Key> config_keys() { return kKeys; }
-std::span<const Section> config_sections() { return kSections; }
-
-std::string Section::heading() const {
-    if (name.empty()) return {};
-    return repeated() ? fmt::format("[[{}]]", name) : fmt::format("[{}]", name);
-}
-
-const Section* find_section(std::string_view name) {
-    auto found = std::ranges::find(kSections, name, &Section::name);
-    return found == kSections.end() ? nullptr : &*found;
-}
-
-const Key* find_key(std::string_view section, std::string_view name) {
-    auto found = std::ranges::find_if(
-        kKeys, [&](const Key& key) { return key.section == section && key.name == name; });
-    return found == kKeys.end() ? nullptr : &*found;
-}
-
-std::string allowed_values(const Key& key) {
-    switch (key.type) {
-        case KeyType::Boolean:
-            return "true or false";
-        case KeyType::Count:
-            return "a whole number, " + bounds(key, number_text);
-        case KeyType::Size:
-            return "a size, " + bounds(key, octets_text);
-        case KeyType::Duration:
-            return "a duration, " + bounds(key, seconds_text);
-        case KeyType::Mode:
-            return "octal permission bits in quotes";
-        case KeyType::Choice: {
-            std::string out;
-            for (std::string_view word : key.choices) {
-                out += fmt::format("{}\"{}\"", out.empty() ? "" : " or ", word);
-            }
-            return out;
-        }
-        case KeyType::Text:
-            return "a text";
-        case KeyType::Delimiters:
-            return "up to 8 characters such as + - _ = #";
-        case KeyType::HostName:
-            return "a fully qualified host name";
-        case KeyType::Domain:
-            return "a domain";
-        case KeyType::Domains:
-            return "an array of domains";
-        case KeyType::Senders:
-            return "an array of domains and addresses";
-        case KeyType::NextHost:
-            return "a host name or an address in brackets, with or without a port";
-        case KeyType::Ipv4:
-            return "an IPv4 address such as \"192.0.2.1\"";
-        case KeyType::Ipv6:
-            return "an IPv6 address such as \"2001:db8::1\"";
-        case KeyType::Servers:
-            return "an array of addresses, with or without a port";
-        case KeyType::DeliverTo:
-            return "lmtp: with an address and a port or unix:/path, or pipe: with a program";
-        case KeyType::Path:
-            return "a path";
-        case KeyType::Template:
-            return "a path with {local} and {domain}";
-        case KeyType::Endpoint:
-            return "an address with a port, or unix:/path";
-        case KeyType::Networks:
-            return "an array of networks such as \"192.0.2.0/24\"";
-        case KeyType::Address:
-            return "an address";
-        case KeyType::Addresses:
-            return "an array of addresses";
-        case KeyType::Aliases:
-            return "a table of names, each with an array of addresses";
-        case KeyType::AddressFile:
-            return "the path of a file";
-    }
-    return {};
-}
+std::span<const Key> general_keys() { return kKeys; }
 
 }  // namespace postrider::daemon

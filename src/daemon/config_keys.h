@@ -41,6 +41,8 @@ enum class KeyType : uint8_t {
     Addresses,    // array of addresses of the own domain
     Aliases,      // table: name = ["address", ...]
     AddressFile,  // path of a file with one address per line
+    Texts,        // array of them, each of one line and not empty; not empty itself
+    SigningKeys,  // array of "author", "example.org", "selector._domainkey.example.org"
 };
 
 // Where the value of a key goes. Choices are enums over uint8_t, written by the number of the

@@ -16,7 +16,9 @@ namespace {
 class Loader {
 public:
     Loader(std::string_view file_name, const ReadFile& read_file)
-        : errors_(positions_), fields_(config_, positions_, errors_, read_file) {
+        : errors_(positions_),
+          fields_(config_, positions_, errors_, read_file),
+          read_file_(read_file) {
         positions_.files.emplace_back(file_name);
         std::size_t slash = file_name.rfind('/');
         if (slash != file_name.npos) {
@@ -42,6 +44,7 @@ public:
         for (const Section& section : config_sections()) read_section(section, root);
         check_config(config_, positions_, domains_are_whole_, errors_);
         fill_names();
+        read_smarthost_password();
         if (errors_.count() > 0) return std::unexpected(errors_.take());
         return std::move(config_);
     }
@@ -87,7 +90,13 @@ private:
             if (section.name == "listener") read_listener(section, *table, at);
             if (section.name == "domain") read_domain(section, *table, at);
             if (section.name == "route") read_route(section, *table, at);
+            if (section.name == "certificate") read_certificate(section, *table, at);
+            if (section.name == "tls_policy") read_tls_policy(section, *table, at);
             if (section.name == "pool") read_pool(section, *table, at);
+            if (section.name == "signer") {
+                config_.signers.emplace_back();
+                read_keys(section, *table, at);
+            }
         }
     }
 
@@ -107,6 +116,7 @@ private:
     void read_domain(const Section& section, const toml::table& table, Position at) {
         std::size_t before = errors_.count();
         config_.routing.domains.emplace_back();
+        config_.domain_dmarc.emplace_back();
         positions_.domains.push_back(
             {.self = at, .catch_all = at, .postmaster = at, .deliver_to = at});
         fields_.context.domain = &positions_.domains.back();
@@ -143,8 +153,37 @@ private:
         }
     }
 
+    void read_certificate(const Section& section, const toml::table& table, Position at) {
+        config_.certificates.emplace_back();
+        read_keys(section, table, at);
+    }
+
+    void read_tls_policy(const Section& section, const toml::table& table, Position at) {
+        config_.tls_policies.emplace_back();
+        read_keys(section, table, at);
+    }
+
+    void read_smarthost_password() {
+        RelayConfig& relay = config_.relay;
+        const Key* key = find_key("relay", "smarthost_password_file");
+        if (relay.smarthost_user.empty() && relay.smarthost_password_file.empty()) return;
+        if (relay.smarthost_user.empty() || relay.smarthost_password_file.empty() ||
+            relay.smarthost.empty()) {
+            errors_.add(positions_.keys[key],
+                        "smarthost, smarthost_user and smarthost_password_file belong together");
+            return;
+        }
+        Result<std::string> text = read_file_(relay.smarthost_password_file);
+        if (!text) return errors_.add(positions_.keys[key], text.error().message);
+        relay.smarthost_password = text->substr(0, text->find_first_of("\r\n"));
+        if (relay.smarthost_password.empty()) {
+            errors_.add(positions_.keys[key], "the file's first line is empty");
+        }
+    }
+
     // What follows another key where it is not set.
     void fill_names() {
+        config_.routing.hostname = config_.hostname;
         RelayConfig& relay = config_.relay;
         if (relay.hello_name.empty()) relay.hello_name = config_.hostname;
         for (PoolConfig& pool : config_.pools) {
@@ -223,6 +262,7 @@ private:
     Positions positions_;
     ConfigErrors errors_;
     FieldReader fields_;
+    const ReadFile& read_file_;
     bool domains_are_whole_ = true;
 };
 

@@ -199,6 +199,12 @@ const ErrorCase kErrorCases[] = {
     {"RelayOfARouteIsTrueOrFalse",
      "[[route]]\ndomain = \"b.example\"\nhost = \"h.example\"\nrelay = 1",
      "p.toml:11:9: relay must be true or false, not a whole number\n"},
+    {"HoldingMailIsForSubmission",
+     "[[listener]]\naddress = \"[::1]:26\"\nfuture_release_max = \"1h\"\n"
+     "[[listener]]\naddress = \"[::1]:587\"\nkind = \"submission\"\nfuture_release_max = \"1h\"",
+     "p.toml:9:11: [::1]:26 holds no mail for later: future_release_max is for listeners with kind "
+     "= "
+     "\"submission\"\n"},
     {"PoolWithoutAListIsTold", "[[pool]]\nhello_name = \"x.example\"",
      "p.toml:8:1: [[pool]] needs senders or destinations: for all mail set these keys in "
      "[relay]\n"},
@@ -207,8 +213,8 @@ const ErrorCase kErrorCases[] = {
     {"PoolSenderMustBeADomainOrAddress", "[[pool]]\nsenders = [\"x@@y\", \"b..c\"]",
      "p.toml:9:12: \"x@@y\" is neither a domain nor an address\n"
      "p.toml:9:20: \"b..c\" is neither a domain nor an address\n"},
-    {"KeyOfARepeatedSectionNamesIt", "[log]\ndestinations = [\"b.example\"]",
-     "p.toml:9:1: unknown key 'destinations' here: it belongs into [[pool]]\n"},
+    {"KeyOfARepeatedSectionNamesIt", "[log]\nsenders = [\"b.example\"]",
+     "p.toml:9:1: unknown key 'senders' here: it belongs into [[pool]]\n"},
     {"DeliverToNamesWhatItTakes", "deliver_to = \"/var/mail\"",
      "p.toml:8:14: \"/var/mail\" takes no mail: write \"lmtp:unix:/path\", "
      "\"lmtp:127.0.0.1:24\" or \"pipe:/path/of/program arguments\"\n"},

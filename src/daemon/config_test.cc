@@ -341,6 +341,8 @@ const std::map<KeyType, Values> kValues = {
     {KeyType::Addresses, {"[\"joe\"]", "[\"\\u0000\"]"}},
     {KeyType::Aliases, {"{ x = [\"joe\"] }", "[\"joe\"]"}},
     {KeyType::AddressFile, {"\"mailboxes\"", "17"}},
+    {KeyType::Texts, {"[\"news\", \"ann@a.example\"]", "[\"\"]"}},
+    {KeyType::SigningKeys, {"[\"author\", \"S._domainkey.B\u00fccher.example\"]", "[\"a\"]"}},
 };
 
 std::string file_with(const Key& key, std::string_view value) {
@@ -354,6 +356,7 @@ std::string file_with(const Key& key, std::string_view value) {
         top += line;
     } else if (key.section == "listener") {
         listener += line;
+        if (key.name == "future_release_max") listener += "kind = \"submission\"\n";
     } else if (key.section == "domain") {
         domain += line;
     } else {
@@ -363,7 +366,20 @@ std::string file_with(const Key& key, std::string_view value) {
         if (key.section == "route" && key.name != "host") section += "host = \"h.example\"\n";
         if (key.section == "pool" && key.name != "senders")
             section += "senders = [\"b.example\"]\n";
+        if (key.section == "signer" && key.name != "keys") section += "keys = []\n";
+        if (key.section == "certificate" && key.name != "chain_file")
+            section += "chain_file = \"/c\"\n";
+        if (key.name == "smarthost_user")
+            section += "smarthost = \"h.example\"\nsmarthost_password_file = \"/p\"\n";
+        if (key.name == "smarthost_password_file")
+            section += "smarthost = \"h.example\"\nsmarthost_user = \"u\"\n";
+        if (key.name == "client_certificates") section += "client_roots_file = \"/r\"\n";
+        if (key.section == "tls_policy" && key.name != "tls") section += "tls = \"required\"\n";
+        if (key.section == "tls_policy" && key.name != "destinations")
+            section += "destinations = [\"b.example\"]\n";
     }
+    if (key.section == "listener" && key.name.starts_with("tls"))
+        section += "[[certificate]]\nchain_file = \"/c\"\n";
     if (key.name != "address") listener += "address = \"127.0.0.1:2525\"\n";
     if (key.name != "name") domain += "name = \"a.example\"\n";
     if (key.name != "mailboxes") domain += "mailboxes = [\"joe\"]\n";
@@ -376,6 +392,11 @@ TEST(Config, EveryKeyTakesARightValueAndRefusesAWrongOneAtItsPlace) {
         Values values = kValues.at(key.type);
         std::string good(values.good);
         if (key.type == KeyType::Choice) good = fmt::format("\"{}\"", key.choices.back());
+        if (key.type == KeyType::Count)
+            good = fmt::format("{}", std::clamp(100., key.min, key.max));
+        if (key.type == KeyType::Duration) {
+            good = fmt::format("\"{}s\"", std::clamp(300., key.min, key.max));
+        }
         EXPECT_EQ(errors(file_with(key, good), files), "ok") << key.name;
 
         std::string text = file_with(key, values.bad);

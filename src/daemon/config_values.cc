@@ -10,6 +10,9 @@
 #include <vector>
 
 #include "deliver/pipe_command.h"
+#include "mailauth/dkim/signature.h"
+#include "mailauth/domain.h"
+#include "seal/signing.h"
 
 namespace postrider::daemon {
 
@@ -309,6 +312,20 @@ std::size_t distance(std::string_view a, std::string_view b) {
 }
 
 }  // namespace
+
+Result<std::string> parse_signing_key(std::string_view text) {
+    if (text == seal::kAuthorsKeys) return std::string(text);
+    auto name = mailauth::a_labels(text);
+    bool fits = name && name->find('.') != std::string::npos && !name->starts_with("_domainkey.") &&
+                mailauth::dkim::ascii_domain(*name);
+    if (!fits) {
+        return fail(
+            fmt::format("\"{}\" names no keys: write \"author\", a domain, or the name of "
+                        "a key record such as \"news._domainkey.example.org\"",
+                        text));
+    }
+    return *name;
+}
 
 std::string_view nearest(std::string_view word, std::span<const std::string_view> known) {
     constexpr std::size_t kWordOctetsMax = 64;  // longer words are no slip of the pen

@@ -55,6 +55,9 @@ Result<uint64_t> parse_mode(std::string_view text);
 // last one not only digits. Gives it in lower case.
 Result<std::string> parse_host_name(std::string_view text);
 
+// "author", "example.org", "selector._domainkey.example.org", as seal::SigningRule has them.
+Result<std::string> parse_signing_key(std::string_view text);
+
 // The word among `known` that somebody who wrote `word` probably meant; empty = none is near.
 std::string_view nearest(std::string_view word, std::span<const std::string_view> known);
 

@@ -3,18 +3,13 @@
 #include <algorithm>
 #include <map>
 
+#include "base/situation.h"
 #include "deliver/pipe.h"
 #include "mail/header.h"
 
 namespace postrider::daemon {
 
 namespace {
-
-constexpr auto kCommitTime = std::chrono::minutes(1);
-constexpr auto kReadAgain = std::chrono::minutes(1);
-constexpr int kUnfinishedAttemptsMax = 3;
-constexpr auto kNextTrial = std::chrono::seconds(1);
-constexpr std::size_t kRecoveredAtOnce = 1000;  // then others get a turn
 
 // Whose share of the queue a message takes.
 std::string sender_of(const Envelope& envelope) {
@@ -36,16 +31,19 @@ bool was_delivered_to(std::string_view header, const Mailbox& mailbox) {
 }  // namespace
 
 Dispatcher::Dispatcher(world::World& world, spool::Spool& spool, MemoryAccount& account,
-                       SettingsSource& settings, Reporter& reporter, queue::Options options,
+                       SettingsSource& settings, Reporter& reporter, SuppressionList& suppression,
+                       queue::Options options, AttemptLogOptions attempts,
                        DeliveryObserver observer)
     : world_(world),
       spool_(spool),
       account_(account),
       settings_(settings),
       reporter_(reporter),
+      suppression_(suppression),
       observer_(std::move(observer)),
       scheduler_(std::move(options)),
       onward_(world, settings),
+      attempts_(world, std::move(attempts)),
       ended_(world.executor, world.clock) {}
 
 Dispatcher::~Dispatcher() = default;
@@ -55,7 +53,9 @@ void Dispatcher::accept(std::shared_ptr<const spool::StoredMessage> message) {
         MessageId id = message->envelope.id;
         MemoryCharge charge(account_);
         std::size_t octets = message->inline_content ? message->inline_content->size() : 0;
-        bool keep = account_.is_roomy() && charge.grow_to(octets);
+        // One that is held waits on disk.
+        bool keep = !message->envelope.hold_until && account_.is_roomy() &&
+                    !forced(Switch::DaemonContentNotKept) && charge.grow_to(octets);
         int entries = enqueue(*message, /*age=*/{}, std::nullopt);
         if (keep && entries > 0) {
             kept_.emplace(id, Kept{std::move(message), std::move(charge), entries});
@@ -69,52 +69,6 @@ void Dispatcher::accept(std::shared_ptr<const spool::StoredMessage> message) {
     }
 }
 
-void Dispatcher::recover(std::vector<spool::RecoveredMessage> messages, bool clean_stop) {
-    if (!clean_stop) {
-        for (const auto& message : messages) suspects_[message.id] = message.unfinished_attempts;
-    }
-    world_.executor.spawn(run_recovery(std::move(messages)));
-}
-
-// What the disk did not give at once is asked for again: it is accepted, and must not wait for the
-// next start.
-Task<void> Dispatcher::run_recovery(std::vector<spool::RecoveredMessage> messages) {
-    while (true) {
-        messages = co_await recover_readable(std::move(messages));
-        if (messages.empty() || stopping_) co_return;
-        co_await world_.clock.sleep_for(kReadAgain);
-    }
-}
-
-// Reads each message's envelope once, to learn where it goes; mail that comes in meanwhile is
-// taken and delivered. Answers those that could not be read for now.
-Task<std::vector<spool::RecoveredMessage>> Dispatcher::recover_readable(
-    std::vector<spool::RecoveredMessage> messages) {
-    std::size_t done = 0;
-    std::vector<spool::RecoveredMessage> unread;
-    for (auto& recovered : messages) {
-        if (stopping_) break;
-        bool passing = false;
-        auto message = co_await load(recovered.id, &passing);
-        if (!message) {
-            if (passing) unread.push_back(std::move(recovered));
-            continue;
-        }
-        Wall now = world_.clock.wall();
-        std::optional<Wall> due;
-        for (const auto& standing : recovered.recipients) {
-            if (is_final(standing.state)) continue;
-            due = due ? std::min(*due, standing.next_attempt) : standing.next_attempt;
-        }
-        enqueue(*message, std::max(Duration{}, now - message->envelope.received), due);
-        wake();
-        if (++done % kRecoveredAtOnce == 0) {
-            co_await world_.executor.switch_to(world_.executor.current_shard());
-        }
-    }
-    co_return unread;
-}
-
 // Puts the waiting recipients into the queue, one entry per site; says how many entries.
 int Dispatcher::enqueue(const spool::StoredMessage& message, Duration age,
                         std::optional<Wall> due) {
@@ -122,6 +76,7 @@ int Dispatcher::enqueue(const spool::StoredMessage& message, Duration age,
     using Site = std::pair<std::string, queue::SiteKind>;
     std::map<Site, std::vector<uint32_t>> sites;
     uint32_t attempts = 0;
+    bool noticed = false;
     for (uint32_t number = 0; number < message.recipients.size(); number++) {
         const spool::Standing& standing = message.recipients[number];
         if (is_final(standing.state)) continue;
@@ -136,14 +91,17 @@ int Dispatcher::enqueue(const spool::StoredMessage& message, Duration age,
         sites[{std::move(key), remote ? queue::SiteKind::Remote : queue::SiteKind::Local}]
             .push_back(number);
         attempts = std::max(attempts, standing.attempts);
+        noticed = noticed || standing.delay_told;
     }
     std::string sender = sender_of(message.envelope);
     Monotonic now = world_.clock.now();
+    Moments moments = moments_of(message, age);
     for (const auto& [site, recipients] : sites) {
         Monotonic at =
             due ? queue::monotonic_due(*due, world_.clock.wall(), now,
                                        queue::longest_delay(scheduler_.options().of(site.second)))
                 : now;
+        if (moments.held_until) at = std::max(at, *moments.held_until);
         scheduler_.add({.message = message.envelope.id,
                         .recipients = recipients,
                         .site = site.first,
@@ -151,8 +109,11 @@ int Dispatcher::enqueue(const spool::StoredMessage& message, Duration age,
                         .sender = sender,
                         .priority = message.envelope.priority,
                         .due = at,
-                        .age = age,
-                        .attempts = attempts},
+                        .age = moments.age,
+                        .attempts = attempts,
+                        .noticed = noticed,
+                        .lifetime = moments.lifetime,
+                        .notice_after = moments.notice_after},
                        now);
     }
     return static_cast<int>(sites.size());
@@ -206,30 +167,40 @@ void Dispatcher::start(Task<void> work) {
 }
 
 Task<void> Dispatcher::run_job(queue::Job job) {
+    if (waits_for_trial(job)) co_return;
     bool passing = false;
     auto message = co_await load(job.message, &passing);
     if (!message) {
         not_loaded(job, passing);
         co_return;
     }
-    if (!co_await may_try(job)) co_return;
+    if (put_back_if_held(job, *message)) co_return;
+    if (is_too_late(message->envelope)) {
+        co_return co_await give_back_late(job, *message);
+    }
     auto settings = settings_.now();
     Destination destination =
         settings->destination(message->envelope.recipient(job.recipients.front()).mailbox);
     std::string site(job.site);
     if (Onward::is_onward(destination)) {
-        co_await run_onward({std::move(job), std::move(site), std::move(message), {}},
-                            std::move(destination));
-    } else {
+        Work work{std::move(job), std::move(site), std::move(message), {}};
+        leave_out_suppressed(work);
+        co_await run_onward(std::move(work), std::move(destination));
+    } else if (co_await may_try(job)) {
         WorkDone done{.results = co_await attempt_here(job, message)};
         co_await settle(job, std::move(site), *message, std::move(done));
     }
 }
 
 Task<void> Dispatcher::run_onward(Work work, Destination destination) {
+    if (work.job.recipients.empty()) {
+        co_await settle(work.job, work.site, *work.message, {.results = std::move(work.known)});
+        co_return;
+    }
     auto way = co_await onward_.way_to(std::move(destination));
     if (way->failure) {
-        WorkDone done;
+        reached(Situation::DaemonNoWay);
+        WorkDone done{.results = std::move(work.known)};
         for (uint32_t number : work.job.recipients) {
             done.results.push_back(*way->failure);
             done.results.back().recipient = number;
@@ -239,9 +210,8 @@ Task<void> Dispatcher::run_onward(Work work, Destination destination) {
         // Its hosts are known now, and with them whose limits count.
         auto kind =
             way->mode == smtp::ClientMode::Lmtp ? queue::SiteKind::Local : queue::SiteKind::Remote;
-        if (trial_ == work.job.message) trial_.reset();
         scheduler_.move_to(work.job.handle, way->site, kind, world_.clock.now());
-    } else {
+    } else if (co_await may_try(work.job)) {
         co_await find_loops(work);
         if (work.job.recipients.empty()) {
             co_await settle(work.job, work.site, *work.message, {.results = std::move(work.known)});
@@ -268,6 +238,7 @@ Task<void> Dispatcher::find_loops(Work& work) {
             others.push_back(number);
             continue;
         }
+        reached(Situation::DaemonMailLoop);
         work.known.push_back(
             {.recipient = number,
              .verdict = RecipientResult::Verdict::Permanent,
@@ -283,14 +254,21 @@ Task<std::optional<Work>> Dispatcher::finish(Work work, WorkDone done, bool want
     while (wants_more && !stopping_) {
         auto job = scheduler_.next_on(work.site, world_.clock.now());
         if (!job) break;
+        if (waits_for_trial(*job)) continue;
         bool passing = false;
         auto message = co_await load(job->message, &passing);
         if (!message) {
             not_loaded(*job, passing);
             continue;
         }
+        if (put_back_if_held(*job, *message)) continue;
+        if (is_too_late(message->envelope)) {
+            co_await give_back_late(*job, *message);
+            continue;
+        }
         if (!co_await may_try(*job)) continue;
         Work next{std::move(*job), work.site, std::move(message), {}};
+        leave_out_suppressed(next);
         co_await find_loops(next);
         if (!next.job.recipients.empty()) co_return next;
         co_await settle(next.job, next.site, *next.message, {.results = std::move(next.known)});
@@ -298,50 +276,13 @@ Task<std::optional<Work>> Dispatcher::finish(Work work, WorkDone done, bool want
     co_return std::nullopt;
 }
 
-// A message that was being tried each time the process died is not tried for ever.
-Task<bool> Dispatcher::may_try(const queue::Job& job) {
-    auto suspect = suspects_.find(job.message);
-    if (suspect == suspects_.end()) co_return true;
-    int unfinished = suspect->second;
-    Monotonic now = world_.clock.now();
-    // After a second crash suspects are tried one at a time: only the guilty one is counted again.
-    if (unfinished > 0 && trial_ && *trial_ != job.message) {
-        scheduler_.put_back(job.handle, now + kNextTrial, now);
-        co_return false;
-    }
-    if (unfinished > 0) trial_ = job.message;
-    bool may = false;
-    if (unfinished < kUnfinishedAttemptsMax) {
-        may = (co_await spool_.note_attempt(job.message, Deadline::after(now, kCommitTime)))
-                  .has_value();
-    } else {
-        auto aside = co_await spool_.set_aside(
-            job.message, "the process died " + std::to_string(unfinished) +
-                             " times in a row while this message was being tried");
-        if (aside) {
-            suspects_.erase(job.message);
-            trial_.reset();
-            scheduler_.give_up_job(job.handle, world_.clock.now());
-            let_go(job.message);
-            co_return false;
-        }
-    }
-    if (may) {
-        suspects_.erase(job.message);
-        co_return true;
-    }
-    if (trial_ == job.message) trial_.reset();
-    now = world_.clock.now();
-    scheduler_.put_back(job.handle, now + kReadAgain, now);
-    co_return false;
-}
-
 // A message that is gone or set aside leaves the queue: the spool has told the operator. What the
 // disk does not give now stays.
 void Dispatcher::not_loaded(const queue::Job& job, bool passing) {
-    if (trial_ == job.message) trial_.reset();
+    end_trial(job.message);
     Monotonic now = world_.clock.now();
     if (passing) {
+        reached(Situation::DaemonUnreadableForNow);
         scheduler_.put_back(job.handle, now + kReadAgain, now);
     } else {
         scheduler_.give_up_job(job.handle, now);
@@ -375,7 +316,7 @@ Task<std::vector<RecipientResult>> Dispatcher::attempt_here(
 Task<RecipientResult> Dispatcher::attempt_one(std::shared_ptr<const spool::StoredMessage> message,
                                               uint32_t recipient, const Settings& settings,
                                               bool repeated) {
-    Destination destination = settings.destination(message->envelope.recipient(recipient).mailbox);
+    Destination destination = settings.destination_of(message->envelope, recipient);
     if (auto* maildir = std::get_if<MaildirDestination>(&destination)) {
         co_return co_await deliver::deliver_to_maildir(
             world_, {.envelope = std::shared_ptr<const Envelope>(message, &message->envelope),
@@ -408,6 +349,22 @@ Task<RecipientResult> Dispatcher::attempt_one(std::shared_ptr<const spool::Store
     co_return none;
 }
 
+// Of what another host said the spool keeps the text, which begins with the code.
+RecipientResult Dispatcher::last_result(const spool::StoredMessage& message,
+                                        uint32_t number) const {
+    const spool::Standing& standing = message.recipients[number];
+    RecipientResult result{
+        .recipient = number, .status = standing.status, .reason = standing.reason};
+    const Mailbox& mailbox = message.envelope.recipient(number).mailbox;
+    std::string_view code = std::string_view(standing.reason).substr(0, 3);
+    bool is_code = code.size() == 3 && (code[0] == '4' || code[0] == '5') &&
+                   std::ranges::all_of(code, [](char c) { return c >= '0' && c <= '9'; });
+    if (is_code && Onward::is_onward(settings_.now()->destination(mailbox))) {
+        result.reply_code = (code[0] - '0') * 100 + (code[1] - '0') * 10 + (code[2] - '0');
+    }
+    return result;
+}
+
 Task<void> Dispatcher::run_expire(queue::Expire expire) {
     bool passing = false;
     auto message = co_await load(expire.message, &passing);
@@ -420,11 +377,13 @@ Task<void> Dispatcher::run_expire(queue::Expire expire) {
         std::vector<RecipientResult> results;
         results.reserve(expire.recipients.size());
         for (uint32_t number : expire.recipients) {
-            results.push_back({.recipient = number,
-                               .verdict = RecipientResult::Verdict::Temporary,
-                               .status = {4, 4, 7},
-                               .reason = "the message could not be delivered in time",
-                               .kind = expire.last});
+            RecipientResult result = last_result(*message, number);
+            result.kind = expire.last;
+            result.status = {4, 4, 7};
+            if (result.reason.empty()) {
+                result.reason = "the message could not be delivered in time";
+            }
+            results.push_back(std::move(result));
         }
         co_await give_up(*message, std::move(results), expire.attempts);
     }
@@ -436,12 +395,19 @@ Task<void> Dispatcher::run_notice(queue::DelayNotice notice) {
     auto message = co_await load(notice.message);
     if (!message) co_return;
     std::vector<RecipientResult> results;
+    std::vector<RecipientChange> changes;
     for (uint32_t number : notice.recipients) {
         const spool::Standing& standing = message->recipients[number];
-        results.push_back(
-            {.recipient = number, .status = standing.status, .reason = standing.reason});
+        results.push_back(last_result(*message, number));
+        changes.push_back({.id = notice.message,
+                           .recipient = number,
+                           .status = standing.status,
+                           .reason = standing.reason,
+                           .attempts = standing.attempts,
+                           .next_attempt = standing.next_attempt,
+                           .at = world_.clock.wall()});
     }
-    co_await tell_of_delay(*message, std::move(results));
+    co_await tell_of_delay(*message, std::move(results), std::move(changes));
 }
 
 // One entry of the queue no longer needs the content in memory.
@@ -453,9 +419,14 @@ void Dispatcher::let_go(MessageId id) {
 Task<void> Dispatcher::stop(Deadline deadline) {
     stopping_ = true;
     timer_.reset();
+    if (running_ > 0) reached(Situation::DaemonStopWithJobs);
     while (running_ > 0) {
-        if (!co_await ended_.wait(deadline)) co_return;
+        if (!co_await ended_.wait(deadline)) {
+            reached(Situation::DaemonStopCutShort);
+            break;
+        }
     }
+    co_await attempts_.close(deadline);
 }
 
 }  // namespace postrider::daemon

@@ -19,10 +19,12 @@
 
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "base/memory_account.h"
@@ -30,6 +32,7 @@
 #include "daemon/onward.h"
 #include "daemon/reporter.h"
 #include "daemon/settings.h"
+#include "daemon/suppression_list.h"
 #include "deliver/maildir.h"
 #include "mail/attempt.h"
 #include "queue/scheduler.h"
@@ -43,12 +46,15 @@ namespace postrider::daemon {
 using DeliveryObserver = std::function<void(const Envelope& envelope, uint32_t recipient,
                                             const Destination& destination)>;
 
+// How long until what the disk did not give is asked for again.
+inline constexpr auto kReadAgain = std::chrono::minutes(1);
+
 class Dispatcher : private WorkSource {
 public:
-    // REQUIRES: world, spool, account, settings and reporter outlive the dispatcher.
+    // REQUIRES: world, spool, account, settings, reporter and suppression outlive the dispatcher.
     Dispatcher(world::World& world, spool::Spool& spool, MemoryAccount& account,
-               SettingsSource& settings, Reporter& reporter, queue::Options options,
-               DeliveryObserver observer);
+               SettingsSource& settings, Reporter& reporter, SuppressionList& suppression,
+               queue::Options options, AttemptLogOptions attempts, DeliveryObserver observer);
     ~Dispatcher() override;
 
     // A message that was just committed. From any shard.
@@ -57,7 +63,8 @@ public:
     // What the spool found at start. `clean_stop`: nothing was being tried when we stopped.
     void recover(std::vector<spool::RecoveredMessage> messages, bool clean_stop);
 
-    // Begins no more jobs and returns when the running ones have ended or the deadline passes.
+    // Begins no more jobs and returns when the running ones have ended and their attempts are
+    // written, or the deadline passes.
     Task<void> stop(Deadline deadline);
 
     // An operator ends recipients of a message that waits: without a word to anybody, or with a
@@ -69,8 +76,13 @@ public:
     Task<bool> end(queue::Handle handle, MessageId id, std::vector<uint32_t> recipients,
                    Ending ending, std::string who);
 
+    // RFC 1985: what waits for a domain that is relayed here, and for those below it, is due now.
+    // How many entries of the queue; nothing if it is no such domain. From any shard.
+    Task<std::optional<std::size_t>> run_queue(std::string domain, bool below);
+    const NullMxDomains& null_mx() const { return onward_.null_mx(); }  // from any shard
+
     queue::Scheduler& scheduler() { return scheduler_; }
-    const AttemptLog& attempts() const { return attempts_; }
+    AttemptLog& attempts() { return attempts_; }
     // New limits and schedules, from now on.
     void reconfigure(queue::Options options);
     // The queue has changed from outside (a verb of the operator): look again.
@@ -95,14 +107,36 @@ private:
     Task<void> run_job(queue::Job job);
     Task<void> run_expire(queue::Expire expire);
     Task<void> run_notice(queue::DelayNotice notice);
+    RecipientResult last_result(const spool::StoredMessage& message, uint32_t number) const;
+
+    // Moments that a message has brought with it: not before (RFC 4865), not after (RFC 2852).
+    struct Moments {
+        Duration age;
+        std::optional<Monotonic> held_until;
+        std::optional<Duration> lifetime, notice_after;
+    };
+    Moments moments_of(const spool::StoredMessage& message, Duration age) const;
+    bool put_back_if_held(const queue::Job& job, const spool::StoredMessage& message);
+    bool is_too_late(const Envelope& envelope) const;
+    Task<void> give_back_late(const queue::Job& job, const spool::StoredMessage& message);
+    std::size_t start_queue(const std::string& domain, bool below);
 
     // The parts of a job.
     // Null when it cannot be read; `passing`, when given: it may be readable later.
     Task<std::shared_ptr<const spool::StoredMessage>> load(MessageId id, bool* passing = nullptr);
     void not_loaded(const queue::Job& job, bool passing);
+    bool waits_for_trial(const queue::Job& job);
     Task<bool> may_try(const queue::Job& job);
+    void end_trial(MessageId id);
+    bool call_waiting(std::deque<std::pair<queue::Handle, MessageId>>& waiting);
     Task<void> run_onward(Work work, Destination destination);
     Task<void> find_loops(Work& work);
+    void leave_out_suppressed(Work& work);
+    Task<void> learn_bounces(const spool::StoredMessage& message,
+                             std::vector<RecipientResult> results);
+    Task<void> learn_from_report(const spool::StoredMessage& message, Mailbox mailbox);
+    void suppress(const std::string& address, const std::string& sender, FailureClass failure,
+                  const std::string& reason);
     Task<std::optional<Work>> finish(Work work, WorkDone done, bool wants_more) override;
     Task<std::vector<RecipientResult>> attempt_here(
         const queue::Job& job, std::shared_ptr<const spool::StoredMessage> message);
@@ -113,31 +147,47 @@ private:
     Task<void> give_up(const spool::StoredMessage& message, std::vector<RecipientResult> results,
                        uint32_t attempts);
     Task<void> tell_of_delay(const spool::StoredMessage& message,
-                             std::vector<RecipientResult> results);
+                             std::vector<RecipientResult> results,
+                             std::vector<RecipientChange> changes);
 
     // What is written about it.
-    RecipientChange change_of(MessageId id, const RecipientResult& result, uint32_t attempts,
-                              Wall now) const;
-    Task<void> record_failures(const spool::StoredMessage& message,
+    RecipientChange change_of(const Envelope& envelope, const RecipientResult& result,
+                              uint32_t attempts, Wall now) const;
+    Task<void> record_outcomes(const spool::StoredMessage& message,
                                std::vector<RecipientResult> failed,
+                               std::vector<RecipientResult> succeeded,
                                std::vector<RecipientChange> changes);
-    Task<void> record(std::optional<spool::Incoming> report, std::vector<RecipientChange> changes);
+    Task<void> record(std::vector<spool::Incoming> reports, std::vector<RecipientChange> changes);
     void log_result(const spool::StoredMessage& message, const RecipientResult& result,
                     std::optional<Wall> next);
     void let_go(MessageId id);
+
+    struct Suspect {
+        int unfinished = 0;    // attempts that a crash cut off
+        bool waiting = false;  // stands in one of the queues of those who wait
+
+        // Before it is taken for the culprit nobody else may have been there.
+        bool must_be_alone() const { return unfinished > 1; }
+    };
 
     world::World& world_;
     spool::Spool& spool_;
     MemoryAccount& account_;
     SettingsSource& settings_;
     Reporter& reporter_;
+    SuppressionList& suppression_;
     DeliveryObserver observer_;
     queue::Scheduler scheduler_;
     Onward onward_;
     AttemptLog attempts_;
     std::unordered_map<MessageId, Kept> kept_;
-    std::optional<MessageId> trial_;               // the suspect that is tried alone
-    std::unordered_map<MessageId, int> suspects_;  // recovered after a crash: attempts unfinished
+    // Suspects that are being tried: several of those that one crash cut off, or one of the others
+    // alone; and those that wait for the end of that.
+    std::unordered_set<MessageId> trials_;
+    bool alone_ = false;
+    std::deque<std::pair<queue::Handle, MessageId>> waiting_alone_, waiting_others_;
+    std::unordered_map<MessageId, Suspect> suspects_;  // recovered after a crash
+    std::unordered_set<MessageId> noted_;              // their attempts, noted durably, go on
     std::unique_ptr<world::Timer> timer_;
     Monotonic timer_at_;
     world::Signal ended_;  // a job has ended

@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "base/limits.h"
+#include "base/situation.h"
 #include "daemon/dispatcher.h"
+#include "mail/failure_class.h"
 #include "mail/trace.h"
 #include "report/report.h"
 
@@ -14,17 +16,6 @@ namespace {
 constexpr auto kCommitTime = std::chrono::minutes(1);
 constexpr auto kCommitPauseFirst = std::chrono::milliseconds(100);
 constexpr auto kCommitPauseMax = std::chrono::seconds(30);
-
-RecipientState final_state(RecipientResult::Verdict verdict) {
-    switch (verdict) {
-        case RecipientResult::Verdict::Delivered:
-            return RecipientState::Delivered;
-        case RecipientResult::Verdict::Relayed:
-            return RecipientState::Relayed;
-        default:
-            return RecipientState::Failed;
-    }
-}
 
 std::string bounded_reason(const RecipientResult& result) {
     std::string reason = result.reason;
@@ -38,66 +29,72 @@ std::string bounded_reason(const RecipientResult& result) {
 // Final outcomes first, durably and with the report they cause; then the queue may forget.
 Task<void> Dispatcher::settle(const queue::Job& job, std::string site,
                               const spool::StoredMessage& message, WorkDone done) {
-    if (trial_ == job.message) trial_.reset();
     Wall now = world_.clock.wall();
     std::vector<RecipientResult> results = std::move(done.results);
-    bool plain = done.dialogue.empty() && std::ranges::all_of(results, &RecipientResult::is_final);
-    if (!plain) {
-        attempts_.add(job.message, {.at = now,
-                                    .number = job.attempt,
-                                    .site = std::move(site),
-                                    .results = results,
-                                    .dialogue = std::move(done.dialogue)});
-    }
+    attempts_.add(job.message, {.at = now,
+                                .number = job.attempt,
+                                .site = site,
+                                .envelope = &message.envelope,
+                                .results = results,
+                                .dialogue = done.dialogue});
     std::vector<RecipientChange> changes;
-    std::vector<RecipientResult> failed;
+    std::vector<RecipientResult> failed, succeeded;
     for (const RecipientResult& result : results) {
         if (!result.is_final()) continue;
-        changes.push_back(change_of(job.message, result, job.attempt, now));
-        if (result.verdict == RecipientResult::Verdict::Permanent) failed.push_back(result);
+        changes.push_back(change_of(message.envelope, result, job.attempt, now));
+        if (result.verdict == RecipientResult::Verdict::Permanent) {
+            failed.push_back(result);
+        } else if (report::is_owed(message.envelope, result, report::Kind::Success)) {
+            succeeded.push_back(result);
+        }
     }
-    if (!changes.empty()) co_await record_failures(message, std::move(failed), std::move(changes));
+    if (!changes.empty()) {
+        if (changes.size() < results.size()) reached(Situation::DaemonPartlyDone);
+        co_await record_outcomes(message, std::move(failed), std::move(succeeded),
+                                 std::move(changes));
+    }
+    co_await learn_bounces(message, results);
 
+    bool noted = noted_.erase(job.message) > 0;
     Monotonic monotonic = world_.clock.now();
     queue::Settlement settled = scheduler_.done(job.handle, results, monotonic);
+    wake();  // the connection may go on for long with other jobs
     std::vector<RecipientResult> waiting;
+    std::vector<RecipientChange> deferrals;
     for (RecipientResult& result : results) {
-        std::optional<Wall> next;
-        if (!result.is_final() && settled.outcome == queue::Settlement::Outcome::Deferred) {
-            next = world_.clock.wall() + (settled.due - monotonic);
+        if (result.is_final()) {
+            log_result(message, result, std::nullopt);
+            continue;
         }
-        log_result(message, result, next);
-        if (result.is_final()) continue;
-        if (next) {
-            RecipientChange change = change_of(job.message, result, settled.attempts, now);
+        if (settled.outcome == queue::Settlement::Outcome::Deferred) {
+            bool at_once = settled.rest_at_once && result.kind == FailureKind::TooManyRecipients;
+            Wall next = world_.clock.wall() + (at_once ? Duration{} : settled.due - monotonic);
+            log_result(message, result, next);
+            RecipientChange change = change_of(message.envelope, result, settled.attempts, now);
             change.state = RecipientState::Waiting;
-            change.next_attempt = *next;
+            change.next_attempt = next;
+            if (settled.delay_notice || noted) deferrals.push_back(change);
             spool_.record_lazily(std::move(change));
         }
         waiting.push_back(std::move(result));
     }
-    switch (settled.outcome) {
-        case queue::Settlement::Outcome::Expired:
-            co_await give_up(message, std::move(waiting), job.attempt);
-            let_go(job.message);
-            break;
-        case queue::Settlement::Outcome::Finished:
-            let_go(job.message);
-            break;
-        case queue::Settlement::Outcome::Deferred:
-            let_go(job.message);  // what waits long lives on disk
-            if (settled.delay_notice) {
-                co_await tell_of_delay(message, std::move(waiting));
-            }
-            break;
+    // The end of an attempt that was noted durably is durable too: a deferral that a crash forgets
+    // would be counted as one more death in this message's attempt.
+    if (noted && !deferrals.empty()) co_await record({}, deferrals);
+    end_trial(job.message);
+    let_go(job.message);  // what waits long lives on disk
+    if (settled.outcome == queue::Settlement::Outcome::Expired) {
+        co_await give_up(message, std::move(waiting), job.attempt);
+    } else if (settled.delay_notice) {
+        co_await tell_of_delay(message, std::move(waiting), std::move(deferrals));
     }
 }
 
-RecipientChange Dispatcher::change_of(MessageId id, const RecipientResult& result,
+RecipientChange Dispatcher::change_of(const Envelope& envelope, const RecipientResult& result,
                                       uint32_t attempts, Wall now) const {
-    return {.id = id,
+    return {.id = envelope.id,
             .recipient = result.recipient,
-            .state = final_state(result.verdict),
+            .state = state_after(envelope, result),
             .status = result.status,
             .reason = bounded_reason(result),
             .attempts = attempts,
@@ -113,22 +110,34 @@ Task<void> Dispatcher::give_up(const spool::StoredMessage& message,
     for (RecipientResult& result : results) {
         result.verdict = RecipientResult::Verdict::Permanent;
         result.status.klass = 5;  // RFC 3464 §2.3.4: the last reason, but for good
-        if (result.status.subject == 0 && result.status.detail == 0) result.status = {5, 4, 7};
-        changes.push_back(change_of(message.envelope.id, result, attempts, now));
-        log_result(message, result, std::nullopt);
+        bool unnamed = result.status.subject == 0 && result.status.detail == 0;
+        // RFC 2852 §4.1.3.
+        if (unnamed || is_too_late(message.envelope)) result.status = {5, 4, 7};
+        changes.push_back(change_of(message.envelope, result, attempts, now));
     }
-    co_await record_failures(message, std::move(results), std::move(changes));
+    attempts_.add(message.envelope.id,
+                  {.at = now, .envelope = &message.envelope, .results = results});
+    co_await record_outcomes(message, results, {}, std::move(changes));
+    for (const RecipientResult& result : results) log_result(message, result, std::nullopt);
 }
 
-// THE COMMIT of a failure: outcome and report are stored together or not at all.
-Task<void> Dispatcher::record_failures(const spool::StoredMessage& message,
+// THE COMMIT of an outcome: it and the reports it causes are stored together or not at all.
+Task<void> Dispatcher::record_outcomes(const spool::StoredMessage& message,
                                        std::vector<RecipientResult> failed,
+                                       std::vector<RecipientResult> succeeded,
                                        std::vector<RecipientChange> changes) {
-    std::optional<spool::Incoming> report;
+    std::vector<spool::Incoming> reports;
     if (!failed.empty()) {
-        report = co_await reporter_.compose(message, std::move(failed), report::Kind::Failure, {});
+        auto report =
+            co_await reporter_.compose(message, std::move(failed), report::Kind::Failure, {});
+        if (report) reports.push_back(std::move(*report));
     }
-    co_await record(std::move(report), std::move(changes));
+    if (!succeeded.empty()) {
+        auto report =
+            co_await reporter_.compose(message, std::move(succeeded), report::Kind::Success, {});
+        if (report) reports.push_back(std::move(*report));
+    }
+    co_await record(std::move(reports), std::move(changes));
 }
 
 Task<bool> Dispatcher::end(queue::Handle handle, MessageId id, std::vector<uint32_t> recipients,
@@ -146,7 +155,7 @@ Task<bool> Dispatcher::end(queue::Handle handle, MessageId id, std::vector<uint3
     if (message) {
         Wall now = world_.clock.wall();
         std::vector<RecipientChange> changes;
-        std::vector<RecipientResult> failed;
+        std::vector<RecipientResult> ended;
         for (uint32_t number : recipients) {
             RecipientResult result{.recipient = number,
                                    .verdict = RecipientResult::Verdict::Permanent,
@@ -155,42 +164,64 @@ Task<bool> Dispatcher::end(queue::Handle handle, MessageId id, std::vector<uint3
                                    .detail = who,
                                    .kind = FailureKind::Policy};
             RecipientChange change =
-                change_of(id, result, message->recipients[number].attempts, now);
+                change_of(message->envelope, result, message->recipients[number].attempts, now);
             if (ending == Ending::Remove) {
                 change.state = RecipientState::Removed;
-                change.reason = "removed by " + who;
-            } else {
-                failed.push_back(std::move(result));
+                change.reason = result.reason = "removed by " + who;
+                result.status = {};
+                result.detail = {};
             }
+            ended.push_back(std::move(result));
             changes.push_back(std::move(change));
         }
+        attempts_.add(id, {.at = now,
+                           .envelope = &message->envelope,
+                           .results = ended,
+                           .state = ending == Ending::Remove ? RecipientState::Removed
+                                                             : RecipientState::Failed});
+        // Who removes tells nobody.
+        if (ending == Ending::Remove) ended.clear();
         world_.log.write(
             ending == Ending::Remove ? Event::RemovedByOperator : Event::BouncedByOperator,
             {{"id", id.text()},
              {"recipients", static_cast<int64_t>(recipients.size())},
              {"operator", who}});
-        co_await record_failures(*message, std::move(failed), std::move(changes));
+        co_await record_outcomes(*message, std::move(ended), {}, std::move(changes));
     }
     bool removed = scheduler_.remove(handle, world_.clock.now());
     let_go(id);
     co_return removed;
 }
 
+// `changes` say how the recipients stand; with them it is stored that their sender was told.
 Task<void> Dispatcher::tell_of_delay(const spool::StoredMessage& message,
-                                     std::vector<RecipientResult> results) {
-    Wall until = message.envelope.received + scheduler_.options().remote.lifetime;
+                                     std::vector<RecipientResult> results,
+                                     std::vector<RecipientChange> changes) {
+    Wall begin = std::max(message.envelope.received,
+                          message.envelope.hold_until.value_or(message.envelope.received));
+    Wall until = begin + scheduler_.options().remote.lifetime;
+    // RFC 2852 §4.1.3: it is not only late, but later than its sender wished.
+    if (message.envelope.deliver_by && world_.clock.wall() >= *message.envelope.deliver_by) {
+        for (RecipientResult& result : results) result.status = {4, 4, 7};
+    }
     auto report =
         co_await reporter_.compose(message, std::move(results), report::Kind::Delay, until);
-    if (report) co_await record(std::move(report), {});
+    if (!report) co_return;
+    for (RecipientChange& change : changes) change.delay_told = true;
+    std::vector<spool::Incoming> reports;
+    reports.push_back(std::move(*report));
+    co_await record(std::move(reports), std::move(changes));
 }
 
 // Writes until it is written: what has happened is not undone, and must not happen again.
-Task<void> Dispatcher::record(std::optional<spool::Incoming> report,
+Task<void> Dispatcher::record(std::vector<spool::Incoming> reports,
                               std::vector<RecipientChange> changes) {
     Duration pause = kCommitPauseFirst;
     while (true) {
         spool::CommitRequest request{.messages = {}, .changes = changes};
-        if (report) request.messages.push_back(Reporter::copy_of(*report));
+        for (const spool::Incoming& report : reports) {
+            request.messages.push_back(Reporter::copy_of(report));
+        }
         auto stored = co_await spool_.commit(std::move(request),
                                              Deadline::after(world_.clock.now(), kCommitTime));
         if (stored) {
@@ -198,10 +229,14 @@ Task<void> Dispatcher::record(std::optional<spool::Incoming> report,
             co_return;
         }
         // Without its report an outcome is not written; without the disk nothing is.
-        MessageId id = changes.empty() ? report->envelope.id : changes.front().id;
+        MessageId id = changes.empty() ? reports.front().envelope.id : changes.front().id;
         world_.log.write(Event::OutcomeNotRecorded,
                          {{"id", id.text()}, {"reason", stored.error().message}});
-        if (stored.error().kind == spool::SpoolError::Kind::Closed) co_return;
+        if (stored.error().kind == spool::SpoolError::Kind::Closed) {
+            reached(Situation::DaemonOutcomeLeftAtStop);
+            co_return;
+        }
+        reached(reports.empty() ? Situation::DaemonOutcomeRetried : Situation::DaemonReportRetried);
         co_await world_.clock.sleep_for(pause);
         pause = std::min<Duration>(pause * 2, kCommitPauseMax);
     }
@@ -210,23 +245,29 @@ Task<void> Dispatcher::record(std::optional<spool::Incoming> report,
 void Dispatcher::log_result(const spool::StoredMessage& message, const RecipientResult& result,
                             std::optional<Wall> next) {
     const Recipient& recipient = message.envelope.recipient(result.recipient);
-    Destination destination = settings_.now()->destination(recipient.mailbox);
+    Destination destination = settings_.now()->destination_of(message.envelope, result.recipient);
     std::string id = message.envelope.id.text();
     std::string to = recipient.mailbox.text();
     std::string where = text(destination);
     if (result.verdict == RecipientResult::Verdict::Delivered ||
         result.verdict == RecipientResult::Verdict::Relayed) {
-        world_.log.write(Event::Delivered, {{"id", id}, {"to", to}, {"destination", where}});
+        world_.log.write(Event::Delivered,
+                         {{"id", id},
+                          {"to", to},
+                          {"destination", where},
+                          {"state", name(state_after(message.envelope, result))}});
         if (observer_) observer_(message.envelope, result.recipient, destination);
         return;
     }
     std::string status = result.status.text();
     std::string reason = bounded_reason(result);
+    std::string_view failure = name(failure_class(result));
     if (next) {
         world_.log.write(Event::Deferred, {{"id", id},
                                            {"to", to},
                                            {"destination", where},
                                            {"status", status},
+                                           {"class", failure},
                                            {"reason", reason},
                                            {"next", date_time(*next)}});
     } else {
@@ -234,6 +275,7 @@ void Dispatcher::log_result(const spool::StoredMessage& message, const Recipient
                                          {"to", to},
                                          {"destination", where},
                                          {"status", status},
+                                         {"class", failure},
                                          {"reason", reason}});
     }
 }

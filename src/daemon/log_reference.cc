@@ -41,8 +41,11 @@ std::string field_list(std::string_view fields) {
 std::string logging_reference() {
     std::string out(kHead);
     for (const EventInfo& event : event_catalogue()) {
-        out += fmt::format("\n## {}\n\nLevel `{}`. Fields: {}.\n\n", event.name,
-                           level_name(event.level), field_list(event.fields));
+        out += fmt::format("\n## {}\n\n", event.name);
+        out += wrapped(fmt::format("Level `{}`. Fields: {}.", level_name(event.level),
+                                   field_list(event.fields)),
+                       "");
+        out += "\n";
         out += wrapped(event.paragraph, "");
     }
     return out;

@@ -1,7 +1,12 @@
 #include "daemon/onward.h"
 
 #include <algorithm>
+#include <iterator>
+#include <span>
+#include <utility>
 
+#include "base/situation.h"
+#include "route/address_key.h"
 #include "route/hosts.h"
 
 namespace postrider::daemon {
@@ -57,6 +62,7 @@ std::optional<world::Endpoint> lmtp_endpoint(std::string_view text) {
 Way lmtp_way(const LmtpDestination& destination, Monotonic now) {
     Way way{.site = text(Destination(destination)),
             .mode = smtp::ClientMode::Lmtp,
+            .is_chosen = true,
             .expires = now + kFixedKept};
     if (auto endpoint = lmtp_endpoint(destination.endpoint)) {
         way.hops.push_back({destination.endpoint, *endpoint});
@@ -98,21 +104,22 @@ public:
             const std::shared_ptr<const Way>& way)
         : world_(world),
           settings_(std::move(settings)),
-          mode_(way->mode),
+          way_(way),
           hops_(drawn(way->hops, world.random)) {}
 
     Task<WorkDone> carry(const Work& work) {
         WorkDone done;
         std::vector<Group> groups = groups_of(work);
         for (Group& group : groups) {
-            co_await carry_group(work.message, *group.egress, std::move(group.recipients), done);
+            co_await carry_group(work.message, std::move(group), done);
         }
         co_return done;
     }
 
     bool may_carry_more(const queue::Job& last) const {
         return connection_ && connection_->is_open() && !last.probe &&
-               connection_->transactions() < static_cast<uint32_t>(last.messages_per_connection);
+               connection_->transactions() < static_cast<uint32_t>(last.messages_per_connection) &&
+               !forced(Switch::DaemonConnectionNotKept);
     }
 
     Task<void> close() {
@@ -121,10 +128,12 @@ public:
     }
 
 private:
-    // Recipients of one variant and one pool, in the order of their first ones.
+    // Recipients of one variant, one pool and one kind of TLS, in the order of their first ones.
     struct Group {
         const Variant* variant;
         const EgressSettings* egress;
+        std::string tls;     // deliver::tls_group()
+        std::string domain;  // of the first recipient
         std::vector<uint32_t> recipients;
     };
 
@@ -135,41 +144,93 @@ private:
             const Variant* variant = &envelope.variant_of(number);
             const EgressSettings* egress = &settings_->egress_for(
                 variant->reverse_path, envelope.recipient(number).mailbox.domain);
+            const std::string& given = envelope.recipient(number).mailbox.domain;
+            std::string domain = route::domain_key(given).value_or(given);
+            std::string tls = deliver::tls_group(settings_->tls_rules, domain);
             auto known = std::ranges::find_if(groups, [&](const Group& group) {
-                return group.variant == variant && group.egress == egress;
+                return group.variant == variant && group.egress == egress && group.tls == tls;
             });
-            if (known == groups.end()) known = groups.insert(known, {variant, egress, {}});
+            if (known == groups.end()) {
+                known =
+                    groups.insert(known, {variant, egress, std::move(tls), std::move(domain), {}});
+            }
             known->recipients.push_back(number);
         }
         return groups;
     }
 
     // Transaction after transaction, host after host. A connection that is there has the name and
-    // the source of its own pool.
-    Task<void> carry_group(std::shared_ptr<const spool::StoredMessage> message,
-                           const EgressSettings& egress, std::vector<uint32_t> recipients,
+    // the source of its own pool, and its own kind of TLS.
+    Task<void> carry_group(std::shared_ptr<const spool::StoredMessage> message, Group group,
                            WorkDone& done) {
+        std::vector<uint32_t> recipients = std::move(group.recipients);
+        std::vector<uint32_t> put_off;  // by the present host
+        bool asked_elsewhere = false;
+        std::vector<RecipientResult> answers;  // of each recipient, what counts until now
+        std::size_t earlier = 0;               // of them: said by hosts before the present one
         auto envelope = std::shared_ptr<const Envelope>(message, &message->envelope);
         std::size_t hop = connection_ ? hop_ : 0;
-        if (egress_ != &egress) co_await close();
-        egress_ = &egress;
+        if (egress_ != group.egress || tls_ != group.tls) co_await close();
+        egress_ = group.egress;
+        tls_ = std::move(group.tls);
+        domain_ = std::move(group.domain);
         while (!recipients.empty()) {
             if (!connection_ || hop_ != hop) connect_to(hop);
             auto attempt =
                 co_await connection_->send({.envelope = envelope,
                                             .content = spool::open_content(*message, world_.disk),
-                                            .recipients = recipients});
-            note(attempt.dialogue.text(), done);
-            if (attempt.try_next_host && hop + 1 < hops_.size()) {
-                co_await close();
-                hop++;
-                continue;  // the same recipients, at the next host
-            }
+                                            .recipients = recipients,
+                                            .header_octets = message->header_octets});
+            note(attempt, done);
             bool none = attempt.results.empty();
-            done.results.insert(done.results.end(), attempt.results.begin(), attempt.results.end());
-            if (none && attempt.left.size() == recipients.size()) break;  // no progress
-            recipients = std::move(attempt.left);
+            for (RecipientResult& result : attempt.results) {
+                hear(answers, earlier, std::move(result));
+            }
+            std::size_t next = hop + 1;
+            if (!attempt.try_next_host || next == hops_.size()) {
+                if (none && attempt.left.size() == recipients.size()) break;  // no progress
+                recipients = std::move(attempt.left);
+                put_off.insert(put_off.end(), attempt.put_off.begin(), attempt.put_off.end());
+                next = other_host(hop);
+                if (!recipients.empty() || put_off.empty() || next == hops_.size()) continue;
+                asked_elsewhere = true;
+            }
+            recipients.insert(recipients.end(), put_off.begin(), put_off.end());
+            put_off.clear();
+            reached(Situation::DaemonNextHost);
+            co_await close();
+            hop = next;
+            earlier = answers.size();
         }
+        std::ranges::move(answers, std::back_inserter(done.results));
+        // The next job begins with the host that is preferred.
+        if (asked_elsewhere) co_await close();
+    }
+
+    // RFC 5321 §5.1: "in order, until a delivery attempt succeeds". What a host said about the
+    // recipient or the message counts more than that a later one could not be talked to; and
+    // nothing is final as long as one of them may take it later.
+    static void hear(std::vector<RecipientResult>& answers, std::size_t earlier,
+                     RecipientResult result) {
+        using enum FailureKind;
+        auto is_silence = [](const RecipientResult& one) {
+            return one.kind == Connection || one.kind == Greeting || one.kind == Tls;
+        };
+        auto known = std::span(answers).first(earlier);
+        auto before = std::ranges::find(known, result.recipient, &RecipientResult::recipient);
+        if (before == known.end()) {
+            answers.push_back(std::move(result));
+        } else if (!is_silence(result) ||
+                   (is_silence(*before) && (before->is_final() || !result.is_final()))) {
+            *before = std::move(result);
+        }
+    }
+
+    // The first one behind it that is not the same host at another address.
+    std::size_t other_host(std::size_t hop) const {
+        std::size_t next = hop + 1;
+        while (next < hops_.size() && hops_[next].name == hops_[hop].name) next++;
+        return next;
     }
 
     void connect_to(std::size_t hop) {
@@ -178,31 +239,64 @@ private:
         deliver::SmtpHost host{
             .endpoint = next.endpoint,
             .name = next.name,
-            .mode = mode_,
+            .mode = way_->mode,
             .hello_name = egress_->hello_name,
-            .connect_timeout = hop + 1 < hops_.size() ? kConnectTime : kLastConnectTime};
+            .connect_timeout = hop + 1 < hops_.size() ? kConnectTime : kLastConnectTime,
+            .convert_8bit = settings_->convert_8bit};
+        if (way_->logs_in) {
+            host.login = deliver::SmtpLogin{.user = settings_->smarthost_user,
+                                            .password = settings_->smarthost_password,
+                                            .random = &world_.random,
+                                            .worker = &world_.worker};
+        }
         if (auto* ip = std::get_if<world::IpEndpoint>(&next.endpoint)) {
             host.source = ip->address.family == world::IpAddress::Family::V4 ? egress_->source_v4
                                                                              : egress_->source_v6;
         }
+        host.security = security_for(next);
         connection_ =
             std::make_unique<deliver::SmtpConnection>(world_.net, world_.clock, std::move(host));
     }
 
-    void note(std::string_view dialogue, WorkDone& done) {
+    deliver::SmtpSecurity security_for(const Way::Hop& hop) const {
+        auto* ip = std::get_if<world::IpEndpoint>(&hop.endpoint);
+        std::string name = hop.name;
+        while (name.ends_with('.')) name.pop_back();
+        bool is_name = name.find_first_of("[:/") == std::string::npos;
+        if (ip && !is_name) name = ip->address.text();
+        deliver::TlsPolicy policy =
+            deliver::tls_policy(settings_->tls_rules, {.domain = domain_,
+                                                       .host = name,
+                                                       .port = ip ? ip->port : uint16_t{0},
+                                                       .is_chosen = way_->is_chosen,
+                                                       .chosen = way_->tls});
+        return {.policy = std::move(policy),
+                .name = std::move(name),
+                .tls = &world_.tls,
+                .context = settings_->tls_client};
+    }
+
+    void note(const deliver::SmtpAttempt& attempt, WorkDone& done) {
+        if (!attempt.fell_back.empty()) {
+            world_.log.write(Event::TlsFellBack, {{"host", hops_[hop_].name},
+                                                  {"address", world::text(hops_[hop_].endpoint)},
+                                                  {"reason", attempt.fell_back}});
+        }
         if (done.dialogue.size() >= kDialogueOctetsMax) return;
         done.dialogue += "-- " + hops_[hop_].name + " " + world::text(hops_[hop_].endpoint) + "\n";
-        done.dialogue += dialogue;
+        done.dialogue += attempt.dialogue.text();
         done.dialogue.resize(std::min(done.dialogue.size(), kDialogueOctetsMax));
     }
 
     world::World& world_;
     std::shared_ptr<const Settings> settings_;
-    smtp::ClientMode mode_;
+    std::shared_ptr<const Way> way_;
     std::vector<Way::Hop> hops_;  // in the order to try
     std::unique_ptr<deliver::SmtpConnection> connection_;
     std::size_t hop_ = 0;
     const EgressSettings* egress_ = nullptr;  // of settings_; connection_'s
+    std::string tls_;                         // tls_group() of connection_
+    std::string domain_;                      // one of its domains
 };
 
 Onward::Onward(world::World& world, SettingsSource& settings)
@@ -221,10 +315,27 @@ std::string Onward::site_of(const Destination& destination) const {
     return usable ? known->second->site : key;
 }
 
+// A site that is not known yet has the destination as its key.
+std::vector<std::string> Onward::sites_for(const std::string& domain, bool below) const {
+    auto settings = settings_.now();
+    std::string own = text(settings->destination(Mailbox{"postmaster", domain}));
+    std::vector<std::string> sites{own};
+    for (const auto& [key, way] : ways_) {
+        bool is_below = below && key.starts_with("mx:") && key.ends_with("." + domain);
+        if (key != own && !is_below) continue;
+        sites.push_back(key);
+        if (!way->failure) sites.push_back(way->site);
+    }
+    std::ranges::sort(sites);
+    sites.erase(std::ranges::unique(sites).begin(), sites.end());
+    return sites;
+}
+
 Task<std::shared_ptr<const Way>> Onward::way_to(Destination destination) {
     std::string key = text(destination);
     auto known = ways_.find(key);
-    if (known != ways_.end() && world_.clock.now() < known->second->expires) {
+    if (known != ways_.end() && world_.clock.now() < known->second->expires &&
+        !forced(Switch::DaemonAsksForWayAgain)) {
         co_return known->second;
     }
     auto way = co_await look_up(destination);
@@ -248,6 +359,17 @@ Task<std::shared_ptr<const Way>> Onward::look_up(const Destination& destination)
                                             settings->hosts, deadline);
     }
     Way way = way_of(answer);
+    if (auto* fixed = std::get_if<StaticDestination>(&destination)) {
+        way.is_chosen = true;
+        if (fixed->host == settings->smarthost) way.tls = settings->smarthost_tls;
+        way.logs_in = fixed->host == settings->smarthost && !settings->smarthost_user.empty();
+    }
+    if (auto* remote = std::get_if<RemoteDestination>(&destination);
+        remote && way.failure && way.failure->status == EnhancedStatus{5, 1, 10}) {
+        if (auto domain = route::domain_key(remote->domain)) {
+            null_mx_.learn(*domain, answer.expires, world_.clock.now());
+        }
+    }
     if (way.failure) way.expires = std::min(way.expires, world_.clock.now() + kFailureKept);
     co_return std::make_shared<const Way>(std::move(way));
 }

@@ -5,8 +5,9 @@
 // carrying jobs of the same site as long as the queue has some and the host takes them.
 //
 // Promise
-//   1. The hosts of a destination are tried in order until one has answered for each recipient; a
-//      host that cannot be reached costs the others nothing but the wait for it.
+//   1. The hosts of a destination are tried in order until one has taken the message for each
+//      recipient or has refused it for good; a host that cannot be reached costs the others nothing
+//      but the wait for it. Where a message may have been taken, no other host is asked.
 //   2. Each job that was begun comes back to the dispatcher with a result for each recipient, or
 //      without one for those that were not reached.
 //
@@ -21,6 +22,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "daemon/null_mx_domains.h"
 #include "daemon/settings.h"
 #include "deliver/smtp_delivery.h"
 #include "mail/attempt.h"
@@ -40,6 +42,9 @@ struct Way {
     };
     std::string site;  // key of limits
     smtp::ClientMode mode = smtp::ClientMode::Smtp;
+    bool is_chosen = false;                            // by the operator, not by MX records
+    deliver::HostTls tls = deliver::HostTls::Default;  // of a chosen host
+    bool logs_in = false;                              // the smarthost, with a user
     std::vector<Hop> hops;  // by preference; equals in an order that each connection draws anew
     // Set when there is no way: what this means for each recipient. hops is empty then.
     std::optional<RecipientResult> failure;
@@ -75,6 +80,11 @@ public:
     // REQUIRES: world and settings outlive it.
     Onward(world::World& world, SettingsSource& settings);
 
+    // What was learnt on the way; may be asked from any shard.
+    const NullMxDomains& null_mx() const { return null_mx_; }
+    // Keys of sites to which mail for `domain` goes, and that of the domains `below` it too.
+    std::vector<std::string> sites_for(const std::string& domain, bool below) const;
+
     // Destinations that are reached over a connection.
     static bool is_onward(const Destination& destination);
 
@@ -96,6 +106,7 @@ private:
     world::World& world_;
     SettingsSource& settings_;
     std::unordered_map<std::string, std::shared_ptr<const Way>> ways_;  // by text(destination)
+    NullMxDomains null_mx_;
     int next_shard_ = 0;
 };
 

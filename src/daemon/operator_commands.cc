@@ -2,7 +2,11 @@
 
 #include <algorithm>
 
+#include "daemon/account_commands.h"
+#include "daemon/domain_commands.h"
 #include "daemon/river.h"
+#include "daemon/suppression_commands.h"
+#include "mail/failure_class.h"
 #include "mail/trace.h"
 
 namespace postrider::daemon {
@@ -28,28 +32,6 @@ std::string_view name(queue::EntryState state) {
     return "";
 }
 
-std::string_view name(RecipientState state) {
-    switch (state) {
-        case RecipientState::Waiting:
-            return "waiting";
-        case RecipientState::Delivered:
-            return "delivered";
-        case RecipientState::Relayed:
-            return "relayed";
-        case RecipientState::Failed:
-            return "failed";
-        case RecipientState::Expanded:
-            return "expanded";
-        case RecipientState::Quarantined:
-            return "quarantined";
-        case RecipientState::Removed:
-            return "removed";
-        case RecipientState::SetAside:
-            return "set aside";
-    }
-    return "";
-}
-
 double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
 
 std::string lower(std::string text) {
@@ -59,13 +41,21 @@ std::string lower(std::string text) {
     return text;
 }
 
+// What the last failure means, from the words that are kept with the recipient.
+FailureClass standing_class(const spool::Standing& standing) {
+    return classify(find_codes(standing.reason).code, standing.status, standing.reason);
+}
+
 // Which entries a command is about. The first part the queue can answer from memory, the second
 // needs the message itself.
 struct Selection {
     queue::Filter queue;
     std::string domain, recipient, error;  // lower case; empty = any
+    std::optional<FailureClass> failure;
 
-    bool needs_message() const { return !domain.empty() || !recipient.empty() || !error.empty(); }
+    bool needs_message() const {
+        return !domain.empty() || !recipient.empty() || !error.empty() || failure;
+    }
 
     static Result<Selection> from(const Json& args) {
         Selection selection;
@@ -87,6 +77,10 @@ struct Selection {
             selection.queue.message = MessageId::parse(word("id"));
             if (!selection.queue.message) return fail("that is not an id of a message");
         }
+        if (std::string failure = word("class"); !failure.empty()) {
+            selection.failure = failure_class_named(failure);
+            if (!selection.failure) return fail("no class is called \"" + failure + "\"");
+        }
         if (std::string state = word("state"); !state.empty()) {
             for (auto one : {queue::EntryState::Scheduled, queue::EntryState::Ready,
                              queue::EntryState::Active, queue::EntryState::Held}) {
@@ -103,7 +97,8 @@ struct Selection {
             const std::string& reason = message.recipients[number].reason;
             return (domain.empty() || lower(mailbox.domain) == domain) &&
                    (recipient.empty() || lower(mailbox.text()) == recipient) &&
-                   (error.empty() || lower(reason).find(error) != std::string::npos);
+                   (error.empty() || lower(reason).find(error) != std::string::npos) &&
+                   (!failure || *failure == standing_class(message.recipients[number]));
         });
     }
 };
@@ -235,7 +230,8 @@ Json envelope_json(const spool::StoredMessage& message) {
     Json variants = Json::array();
     for (const Variant& variant : envelope.variants) {
         variants.push_back({{"reverse_path", variant.reverse_path.text()},
-                            {"recipients", variant.recipients.size()}});
+                            {"recipients", variant.recipients.size()},
+                            {"judgement", judgement_in(variant.prefix)}});
     }
     return {{"id", envelope.id.text()},           {"received", date_time(envelope.received)},
             {"octets", message.content_octets},   {"client", envelope.client.address},
@@ -243,21 +239,71 @@ Json envelope_json(const spool::StoredMessage& message) {
             {"account", envelope.client.account}, {"variants", variants}};
 }
 
+// Empty where nothing failed.
+std::string_view class_word(const AttemptResult& result) {
+    if (result.state != RecipientState::Waiting && result.state != RecipientState::Failed)
+        return "";
+    return name(
+        failure_class(result.kind, !result.remote_host.empty(), result.status, result.reason));
+}
+
 Json attempt_json(const AttemptRecord& record) {
     Json results = Json::array();
-    for (const RecipientResult& result : record.results) {
+    for (const AttemptResult& result : record.results) {
         results.push_back({{"recipient", result.recipient},
+                           {"mailbox", result.mailbox},
+                           {"state", daemon::name(result.state)},
                            {"status", result.status.text()},
                            {"reason", result.reason},
                            {"detail", result.detail},
                            {"host", result.remote_host},
-                           {"failure", postrider::name(result.kind)}});
+                           {"failure", postrider::name(result.kind)},
+                           {"class", class_word(result)}});
     }
-    return {{"attempt", record.number},
-            {"at", date_time(record.at)},
-            {"site", record.site},
-            {"results", results},
-            {"dialogue", record.dialogue}};
+    return {{"attempt", record.number},     {"at", date_time(record.at)},
+            {"site", record.site},          {"results", results},
+            {"left_out", record.left_out},  {"dialogue", record.dialogue},
+            {"judgement", record.judgement}};
+}
+
+void add_standing(std::vector<Json>& out, const spool::StoredMessage& message) {
+    out.push_back({{"message", envelope_json(message)}});
+    for (uint32_t number = 0; number < message.recipients.size(); number++) {
+        const Recipient& recipient = message.envelope.recipient(number);
+        const spool::Standing& standing = message.recipients[number];
+        Json row{{"number", number},
+                 {"mailbox", recipient.mailbox.text()},
+                 {"original", recipient.original ? recipient.original->text() : ""},
+                 {"state", daemon::name(standing.state)},
+                 {"status", standing.status.text()},
+                 {"reason", standing.reason},
+                 {"attempts", standing.attempts}};
+        if (!standing.reason.empty()) row["class"] = name(standing_class(standing));
+        if (standing.next_attempt.us > 0) row["next"] = date_time(standing.next_attempt);
+        out.push_back({{"recipient", std::move(row)}});
+    }
+}
+
+// What became of a message that has left the spool, from what its attempts say.
+void add_ends(std::vector<Json>& out, MessageId id, const AttemptStory& story) {
+    const AttemptRecord& last = story.attempts.back();
+    Wall received{static_cast<int64_t>(id.value >> 8)};  // base/id.h
+    out.push_back({{"finished",
+                    {{"id", id.text()},
+                     {"received", date_time(received)},
+                     {"sender", story.attempts.front().sender},
+                     {"judgement", story.attempts.front().judgement},
+                     {"at", date_time(last.at)}}}});
+    for (const auto& [number, result] : story.newest) {
+        // It ended in some way, but the last that is kept is an attempt that failed for a while.
+        bool is_known = is_final(result.state);
+        out.push_back({{"recipient",
+                        {{"number", number},
+                         {"mailbox", result.mailbox},
+                         {"state", is_known ? daemon::name(result.state) : "not known"},
+                         {"status", result.status.text()},
+                         {"reason", result.reason}}}});
+    }
 }
 
 // One message whole: envelope, recipients, attempts with what was said.
@@ -267,32 +313,24 @@ Task<Result<Json>> show(River& river, Json args, admin::Rows& rows) {
                   : std::nullopt;
     if (!id) co_return fail("that is not an id of a message");
     auto message = co_await river.spool().read(*id);
-    const auto* attempts = river.dispatcher().attempts().of(*id);
-    if (!message && !attempts) {
+    if (!message && message.error().kind != spool::SpoolError::Kind::NotFound) {
+        co_return fail(message.error().message);
+    }
+    AttemptStory story = co_await river.dispatcher().attempts().of(*id);
+    if (!message && story.attempts.empty()) {
         co_return fail("no message " + id->text() +
-                       " is in the spool; what became of it stands in the log");
+                       " is in the spool, and no attempt of one is kept any more; what became of "
+                       "it stands in the log");
     }
     std::vector<Json> out;
     if (message) {
-        out.push_back({{"message", envelope_json(**message)}});
-        for (uint32_t number = 0; number < (*message)->recipients.size(); number++) {
-            const Recipient& recipient = (*message)->envelope.recipient(number);
-            const spool::Standing& standing = (*message)->recipients[number];
-            Json row{{"number", number},
-                     {"mailbox", recipient.mailbox.text()},
-                     {"original", recipient.original ? recipient.original->text() : ""},
-                     {"state", name(standing.state)},
-                     {"status", standing.status.text()},
-                     {"reason", standing.reason},
-                     {"attempts", standing.attempts}};
-            if (standing.next_attempt.us > 0) row["next"] = date_time(standing.next_attempt);
-            out.push_back({{"recipient", std::move(row)}});
-        }
+        add_standing(out, **message);
+    } else {
+        add_ends(out, *id, story);
     }
-    if (attempts) {
-        for (const AttemptRecord& record : *attempts) {
-            out.push_back({{"attempt", attempt_json(record)}});
-        }
+    for (std::size_t i = 0; i < story.attempts.size(); i++) {
+        if (i == 1 && story.skipped > 0) out.push_back({{"skipped", story.skipped}});
+        out.push_back({{"attempt", attempt_json(story.attempts[i])}});
     }
     for (Json& row : out) {
         if (auto written = co_await rows.write(std::move(row)); !written) {
@@ -378,6 +416,9 @@ admin::Commands operator_commands(River& river,
     commands["show"] = [&river](Json args, admin::Rows& rows) {
         return show(river, std::move(args), rows);
     };
+    add_domain_commands(commands, river);
+    add_suppression_commands(commands, river);
+    add_account_commands(commands, river);
     commands["status"] = [&river](const Json&, admin::Rows&) { return status(river); };
     if (reload) {
         commands["reload"] = [reload](Json, admin::Rows&) -> Task<Result<Json>> {

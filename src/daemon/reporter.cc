@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "daemon/judgement.h"
+#include "seal/signing.h"
+
 namespace postrider::daemon {
 
 namespace {
@@ -11,15 +14,30 @@ constexpr int kReporterId = 255;
 
 }  // namespace
 
-Reporter::Reporter(world::World& world, SettingsSource& settings, MessageId id_floor)
-    : world_(world), settings_(settings), ids_(kReporterId, id_floor) {}
+Reporter::Reporter(world::World& world, SettingsSource& settings, const DomainKeys& keys,
+                   MessageId id_floor)
+    : world_(world), settings_(settings), keys_(keys), ids_(kReporterId, id_floor) {}
+
+// A report that cannot be signed goes out as it is.
+Task<void> Reporter::sign(report::Report& report, const Settings& settings) {
+    std::string_view content = report.content;
+    auto keys = keys_.ring();
+    auto start =
+        seal::Signing::start(*keys, settings.signing, content.substr(0, report.header_octets),
+                             /*account=*/"", report.envelope.received);
+    auto& signing = start.signing;
+    if (!signing) co_return;
+    signing->update(content.substr(report.header_octets));
+    auto fields = co_await signing->finish(world_.worker);
+    if (fields) insert_trace(report.envelope.variants.front(), *fields);
+}
 
 Task<std::optional<spool::Incoming>> Reporter::compose(const spool::StoredMessage& message,
                                                        std::vector<RecipientResult> results,
                                                        report::Kind kind,
                                                        std::optional<Wall> retry_until) {
     bool owed = std::ranges::any_of(results, [&](const RecipientResult& result) {
-        return report::is_owed(message.envelope, result.recipient, kind);
+        return report::is_owed(message.envelope, result, kind);
     });
     if (!owed) co_return std::nullopt;
     auto settings = settings_.now();
@@ -37,6 +55,7 @@ Task<std::optional<spool::Incoming>> Reporter::compose(const spool::StoredMessag
                                    .hostname = settings->hostname,
                                    .now = world_.clock.wall()});
     if (!report) co_return std::nullopt;
+    co_await sign(*report, *settings);
     // A sender of ours may be an alias.
     auto& recipients = report->envelope.variants.front().recipients;
     auto decision = settings->table->resolve(recipients.front().mailbox);

@@ -19,11 +19,16 @@
 
 #include "admin/server.h"
 #include "base/memory_account.h"
+#include "daemon/account_desk.h"
+#include "daemon/certificates.h"
 #include "daemon/config.h"
 #include "daemon/dispatcher.h"
+#include "daemon/dmarc_rows.h"
+#include "daemon/domain_keys.h"
 #include "daemon/intake.h"
 #include "daemon/reporter.h"
 #include "daemon/settings.h"
+#include "daemon/suppression_list.h"
 #include "receive/drop.h"
 #include "receive/server.h"
 #include "spool/spool.h"
@@ -36,7 +41,9 @@ struct RiverOptions {
     // Listening sockets that were handed to us (socket activation); used for listeners with the
     // same address.
     std::vector<std::unique_ptr<world::Listener>> adopted;
-    DeliveryObserver observer;  // may be empty
+    DeliveryObserver observer;       // may be empty
+    std::size_t open_files_max = 0;  // of this process; 0 = not known
+    world::Sql* sql = nullptr;       // for accounts in databases; outlives the river
     // Reads the configuration again; what `postrider reload` asks for. May be empty.
     std::function<Task<Status<Error>>()> reload;
 };
@@ -50,7 +57,7 @@ public:
 
     // What can change while running: domains, aliases, limits, relay networks, time-outs. Addresses
     // of listeners, directories, shards and memory need a restart; the error names what differs.
-    Status<Error> reload(std::shared_ptr<const Config> next);
+    Task<Status<Error>> reload(std::shared_ptr<const Config> next);
 
     Task<void> stop(Deadline deadline);
 
@@ -59,6 +66,9 @@ public:
 
     Dispatcher& dispatcher() { return *dispatcher_; }
     spool::Spool& spool() { return *spool_; }
+    DomainKeys& keys() { return keys_; }
+    SuppressionList& suppression() { return suppression_; }
+    AccountDesk& accounts() { return accounts_; }
     const Config& config() const { return *config_; }
     world::World& world() { return world_; }
     const MemoryAccount& memory() const { return account_; }
@@ -69,14 +79,21 @@ private:
 
     Task<Status<Error>> open_spool();
     Status<Error> listen();
+    void put_in_force();  // config_ and the contexts of certificates_
+    std::shared_ptr<const receive::SessionSettings> sessions_of(const ListenerConfig& listener);
 
     world::World& world_;
     RiverOptions options_;
     std::shared_ptr<const Config> config_;
     MemoryAccount account_;
+    Certificates certificates_;
     SettingsSource settings_;
     spool::Recovered recovered_;
     std::unique_ptr<spool::Spool> spool_;
+    DomainKeys keys_;
+    DmarcRows rows_;
+    SuppressionList suppression_;
+    AccountDesk accounts_;
     std::unique_ptr<Reporter> reporter_;
     std::unique_ptr<Dispatcher> dispatcher_;
     std::unique_ptr<Intake> intake_;

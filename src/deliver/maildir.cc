@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/situation.h"
 #include "deliver/line_ends.h"
 #include "mail/trace.h"
 
@@ -33,6 +34,7 @@ using Outcome = Status<Failure>;
 Failure failure_of(const DiskError& error) {
     switch (error.kind) {
         case DiskError::Kind::Full:
+            reached(Situation::DeliverMailboxFull);
             return {{4, 3, 1}, FailureKind::Full, "no space left for the mailbox", error.message};
         case DiskError::Kind::ReadOnly:
             return {
@@ -89,7 +91,7 @@ Task<Result<bool, Failure>> already_there(world::Disk& disk, const Paths& paths,
     auto info = co_await disk.info(paths.fresh);
     bool in_new = info.has_value();
     if (!info && info.error().kind != DiskError::Kind::NotFound) co_return failed(info.error());
-    if (!in_new && !repeated) co_return false;
+    if (!in_new && !repeated && !forced(Switch::DeliverLooksForCopy)) co_return false;
 
     bool in_cur = false;
     if (!in_new) {
@@ -128,6 +130,7 @@ Task<world::DiskResult<std::unique_ptr<world::File>>> open_tmp(world::Disk& disk
         file = co_await disk.open(paths.tmp, world::OpenMode::CreateNew);
     }
     if (!file && file.error().kind == DiskError::Kind::Exists) {
+        reached(Situation::DeliverFileLeftInTmp);
         file = co_await disk.open(paths.tmp, world::OpenMode::Create);
         if (!file) co_return file;
         DiskStatus emptied = co_await (*file)->truncate(0);
@@ -167,6 +170,7 @@ Task<Outcome> write_in_blocks(world::File& file, const MaildirJob& job, std::str
     for (uint64_t in = 0; in < size;) {
         auto got = co_await job.content->read(in, block);
         if (!got || *got == 0) {
+            reached(Situation::DeliverContentUnreadable);
             co_return std::unexpected(
                 Failure{{4, 3, 0},
                         FailureKind::Other,
@@ -198,11 +202,15 @@ Task<Outcome> write_and_sync(world::Disk& disk, const MaildirJob& job, const Pat
     auto file = co_await open_tmp(disk, paths);
     if (!file) co_return failed(file.error());
     std::optional<std::string_view> memory = job.content->in_memory();
+    if (forced(Switch::DeliverInBlocks)) memory.reset();
     Outcome written = memory ? co_await write_from_memory(**file, job, fields_before(job), *memory)
                              : co_await write_in_blocks(**file, job, fields_before(job));
     if (!written) co_return written;
     DiskStatus synced = co_await (*file)->sync();
-    if (!synced) co_return failed(synced.error());
+    if (!synced) {
+        reached(Situation::DeliverContentNotSynced);
+        co_return failed(synced.error());
+    }
     co_return Outcome{};
 }
 
@@ -220,6 +228,7 @@ Task<Outcome> publish(world::Disk& disk, const Paths& paths) {
     if (!synced) {
         // Not known to be durable, and a second sync could not tell. The next attempt must not
         // take it for delivered, so it goes away and is written again.
+        reached(Situation::DeliverNameNotSynced);
         (void)co_await disk.remove(paths.fresh);
         co_return failed(synced.error());
     }
@@ -248,7 +257,10 @@ Task<RecipientResult> deliver(world::Disk& disk, MaildirJob job) {
     Paths paths = paths_of(job);
     auto there = co_await already_there(disk, paths, job.repeated);
     if (!there) co_return result_of(job.recipient, std::unexpected(there.error()), false);
-    if (*there) co_return result_of(job.recipient, {}, true);
+    if (*there) {
+        reached(Situation::DeliverCopyThere);
+        co_return result_of(job.recipient, {}, true);
+    }
 
     Outcome outcome = co_await write_and_sync(disk, job, paths);
     if (outcome) outcome = co_await publish(disk, paths);

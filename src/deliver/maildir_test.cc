@@ -57,7 +57,8 @@ struct Rig {
     NoLog log;
     NoResolver resolver;
     NoProcess process;
-    world::World world{clock, random, net, disk, executor, worker, log, resolver, process};
+    NoTls tls;
+    world::World world{clock, random, net, disk, executor, worker, log, resolver, process, tls};
     std::shared_ptr<TestContent> content = std::make_shared<TestContent>(std::string(kContent), 0);
     Envelope envelope;
     MaildirJob job;

@@ -104,21 +104,18 @@ constexpr std::array<ExitCode, 16> kExitCodes = {{
 
 // The last line with something in it, safe to show.
 std::string last_line(std::string_view output) {
-    while (!output.empty()) {
-        std::size_t end = output.find_last_not_of(" \t\r\n");
-        if (end == std::string_view::npos) return {};
-        output = output.substr(0, end + 1);
-        std::size_t begin = output.rfind('\n');
-        std::string line(output.substr(begin == std::string_view::npos ? 0 : begin + 1));
-        line.resize(std::min(line.size(), kLineOctetsMax));
-        std::ranges::replace(line, '\t', ' ');
-        // A foreign program says it and other hosts may see it: ASCII alone is safe everywhere.
-        for (char& c : line) {
-            if (static_cast<unsigned char>(c) > 126) c = '?';
-        }
-        return without_controls(line);
+    std::size_t end = output.find_last_not_of(" \t\r\n");
+    if (end == std::string_view::npos) return {};
+    output = output.substr(0, end + 1);
+    std::size_t begin = output.rfind('\n');
+    std::string line(output.substr(begin == std::string_view::npos ? 0 : begin + 1));
+    line.resize(std::min(line.size(), kLineOctetsMax));
+    std::ranges::replace(line, '\t', ' ');
+    // A foreign program says it and other hosts may see it: ASCII alone is safe everywhere.
+    for (char& c : line) {
+        if (static_cast<unsigned char>(c) > 126) c = '?';
     }
-    return {};
+    return without_controls(line);
 }
 
 RecipientResult temporary(uint32_t recipient, EnhancedStatus status, std::string reason,

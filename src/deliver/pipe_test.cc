@@ -73,7 +73,8 @@ struct Rig {
     NoLog log;
     NoResolver resolver;
     FakeProcess process;
-    world::World world{clock, random, net, disk, executor, worker, log, resolver, process};
+    NoTls tls;
+    world::World world{clock, random, net, disk, executor, worker, log, resolver, process, tls};
     Envelope envelope;
     PipeJob job;
 

@@ -38,12 +38,14 @@ FailureKind failure_kind(const smtp::TransactionResult& result) {
     if (result.state == State::Accepted) return FailureKind::Other;
     if (result.state == State::NotTried) return FailureKind::TooManyRecipients;
     if (!result.reply) {
+        if (result.stage == Stage::Tls && result.status.subject == 7) return FailureKind::Tls;
         // NotSent and Content with a status of ours other than 4.4.z: the message was the matter.
         bool broke = result.status.subject == 4 || result.status.subject == 5;
         return broke ? FailureKind::Connection : FailureKind::Other;
     }
     const smtp::Reply& reply = *result.reply;
-    if (reply.code == 421 || result.stage == Stage::Greeting || result.stage == Stage::Hello) {
+    if (reply.code == 421 || result.stage == Stage::Greeting || result.stage == Stage::Hello ||
+        result.stage == Stage::Tls) {
         return FailureKind::Greeting;
     }
     if (is_greylisting(result)) return FailureKind::Greylisted;

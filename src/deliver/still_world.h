@@ -82,4 +82,26 @@ public:
     }
 };
 
+class NoTls : public world::Tls {
+public:
+    Result<std::shared_ptr<const world::TlsServerContext>, world::TlsError> server_context(
+        world::TlsServerOptions) override {
+        return std::unexpected(world::TlsError{});
+    }
+    Result<std::shared_ptr<const world::TlsClientContext>, world::TlsError> client_context(
+        world::TlsClientOptions) override {
+        return std::unexpected(world::TlsError{});
+    }
+    Task<Result<std::unique_ptr<world::TlsStream>, world::TlsError>> accept(
+        std::shared_ptr<world::Stream>, std::shared_ptr<const world::TlsServerContext>,
+        Deadline) override {
+        co_return std::unexpected(world::TlsError{});
+    }
+    Task<Result<std::unique_ptr<world::TlsStream>, world::TlsError>> connect(
+        std::shared_ptr<world::Stream>, std::shared_ptr<const world::TlsClientContext>,
+        world::TlsPeer, Deadline) override {
+        co_return std::unexpected(world::TlsError{});
+    }
+};
+
 }  // namespace postrider::deliver

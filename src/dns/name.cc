@@ -19,6 +19,9 @@ bool is_plain(char c) { return c > ' ' && c < 127 && c != '.' && c != '\\' && c 
 // Collects labels and holds them to the limits of RFC 1035 §2.3.4.
 class Writer {
 public:
+    // `octets`: about how many the text will have.
+    explicit Writer(std::size_t octets) { text_.reserve(octets + 1); }
+
     void octet(char c) {
         c = lower(c);
         label_++;
@@ -68,7 +71,7 @@ std::optional<char> read_escape(std::string_view text, std::size_t& at) {
 std::optional<Name> Name::parse(std::string_view text) {
     if (text == ".") return Name();
     if (text.empty() || text.size() > 4 * kNameWireOctetsMax) return std::nullopt;
-    Writer writer;
+    Writer writer(text.size());
     bool open = false;  // a label has begun
     for (std::size_t at = 0; at < text.size();) {
         char c = text[at++];
@@ -90,7 +93,7 @@ std::optional<Name> Name::parse(std::string_view text) {
 }
 
 std::optional<Name> Name::from_wire(std::span<const uint8_t> wire, std::size_t& at) {
-    Writer writer;
+    Writer writer(std::min(wire.size() - std::min(at, wire.size()), kNameWireOctetsMax));
     std::size_t next = at;
     while (next < wire.size()) {
         std::size_t length = wire[next++];

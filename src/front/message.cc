@@ -222,7 +222,7 @@ std::string drop_head(const smtp::TransactionRequest& request) {
     std::string head(kDropMagic);
     smtp::append_mail_command(head, request, reader);
     for (const Recipient& recipient : request.recipients) {
-        smtp::append_rcpt_command(head, recipient, reader);
+        smtp::append_rcpt_command(head, recipient, request, reader);
     }
     return head + "DATA\r\n";
 }

@@ -51,6 +51,10 @@ struct RecipientResult {
     std::string detail;  // for the operator only: paths, the system's words
     FailureKind kind = FailureKind::Other;
     std::string remote_host;  // who said so; empty = we did
+    // Relayed to a host that took over what the sender asked to be told (RFC 3461 §5.2.1).
+    bool dsn_handed_on = false;
+    // Relayed, and its sender is told so even if it did not ask by NOTIFY (RFC 2852 §4.1.4).
+    bool tell_relayed = false;
 
     bool is_final() const { return verdict != Verdict::Temporary; }
     friend bool operator==(const RecipientResult&, const RecipientResult&) = default;

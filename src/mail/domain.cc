@@ -1,5 +1,7 @@
 #include "mail/domain.h"
 
+#include <idn2.h>
+
 #include <algorithm>
 #include <cstdint>
 
@@ -121,6 +123,22 @@ bool is_ipv6_address(std::string_view text) {
         }
     }
     return compressed ? groups <= 6 : groups == 8;
+}
+
+// RFC 5891 §5: lookup of the A-label, non-transitional (RFC 5892 decides about each character).
+std::optional<std::string> ascii_domain(std::string_view domain) {
+    if (std::ranges::none_of(domain, is_above_ascii)) return std::string(domain);
+    const std::string terminated(domain);
+    if (terminated.contains('\0')) return std::nullopt;
+    char* ascii = nullptr;
+    const int status =
+        idn2_to_ascii_8z(terminated.c_str(), &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
+    if (status != IDN2_OK) return std::nullopt;
+    std::string out = ascii;
+    idn2_free(ascii);
+    // Other full stops than "." separate labels, too (UTS 46 §2.3), and none may be empty.
+    if (out.starts_with('.') || out.ends_with('.') || out.contains("..")) return std::nullopt;
+    return out;
 }
 
 bool is_utf8(std::string_view text) {

@@ -9,6 +9,7 @@
 
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -27,6 +28,10 @@ Result<std::string> parse_address_literal(std::string_view text);
 // RFC 5321 §4.1.3: Snum 3("." Snum), and IPv6-addr. The whole text, without brackets and tag.
 bool is_ipv4_address(std::string_view text);
 bool is_ipv6_address(std::string_view text);
+
+// A name with its U-labels as A-labels, as the DNS has it; ASCII and literals as they are. Nothing
+// when a label is none of RFC 5890.
+std::optional<std::string> ascii_domain(std::string_view domain);
 
 // RFC 3629 §4: well-formed UTF-8, without surrogates and overlong forms.
 bool is_utf8(std::string_view text);

@@ -78,6 +78,9 @@ struct Envelope {
     std::optional<Wall> hold_until;       // RFC 4865
     std::optional<Wall> deliver_by;       // RFC 2852
     bool deliver_by_return = false;       // RFC 2852: mode R (else N)
+    bool deliver_by_trace = false;        // RFC 2852: by-trace T
+    bool priority_given = false;          // RFC 6758: by parameter or header field
+    std::string hold_request;             // RFC 4865 §5.1.2: "for;3600"; empty = none
     std::optional<DsnReturn> dsn_return;  // RFC 3461 §4.3
     std::string dsn_envid;                // RFC 3461 §4.4, as given (xtext); empty = none
     ClientFacts client;

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "mail/domain.h"
+#include "mail/internet_time.h"
 #include "mail/mailbox.h"
 
 namespace postrider {
@@ -94,11 +95,11 @@ TEST(MailboxVectors, JsonSchemaIpv6Agrees) {
                     [](const std::string& text) { return is_ipv6_address(text); });
 }
 
+// RFC 5321 §4.1.2: a Domain is letters, digits and hyphens. Whether the Unicode behind an A-label
+// is well chosen (RFC 5892) is for registries; such a name is looked up and found or not.
+const std::string kNotOurs = "an A-label is not decoded by the grammar of SMTP";
+
 TEST(MailboxVectors, JsonSchemaHostnameAgrees) {
-    // RFC 5321 §4.1.2: a Domain is letters, digits and hyphens. Whether the Unicode behind an
-    // A-label is well chosen (RFC 5892) is for registries; such a name is looked up and found or
-    // not.
-    const std::string kNotOurs = "an A-label is not decoded by the grammar of SMTP";
     const std::map<std::string, std::string> differences = {
         {"invalid Punycode", kNotOurs},
         {"contains illegal char U+302E Hangul single dot tone mark", kNotOurs},
@@ -126,6 +127,49 @@ TEST(MailboxVectors, JsonSchemaHostnameAgrees) {
     };
     run_json_schema("hostname", differences,
                     [](const std::string& text) { return parse_domain(text).has_value(); });
+}
+
+TEST(MailboxVectors, JsonSchemaIdnHostnameAgrees) {
+    const std::string kContext =
+        "RFC 5891 §5.4: what is looked up need not keep the rules of CONTEXTO characters";
+    const std::map<std::string, std::string> differences = {
+        {"MIDDLE DOT with no preceding 'l'", kContext},
+        {"MIDDLE DOT with nothing preceding", kContext},
+        {"MIDDLE DOT with no following 'l'", kContext},
+        {"MIDDLE DOT with nothing following", kContext},
+        {"Greek KERAIA not followed by Greek", kContext},
+        {"Greek KERAIA not followed by anything", kContext},
+        {"Hebrew GERESH not preceded by anything", kContext},
+        {"Hebrew GERSHAYIM not preceded by anything", kContext},
+        {"KATAKANA MIDDLE DOT with no Hiragana, Katakana, or Han", kContext},
+        {"KATAKANA MIDDLE DOT with no other characters", kContext},
+        {"Arabic-Indic digits mixed with Extended Arabic-Indic digits", kContext},
+        {"Bidi domain name with a digit-first label is invalid",
+         "libidn2 keeps RFC 5893 label by label, not for the whole name"},
+        {"right-to-left label mixing both digit types is invalid",
+         "libidn2 does not keep rule 4 of RFC 5893 §2"},
+        {"a name longer than 253 characters is invalid", "RFC 5321 §4.5.3.1.2: 255 octets"},
+        {"A-label that decodes to a disallowed code point is invalid", kNotOurs},
+        {"A-label that decodes to a Bidi rule violation is invalid", kNotOurs},
+        {"U-label contains \"--\" in the 3rd and 4th position", kNotOurs},
+        {"invalid Punycode", kNotOurs},
+        {"non-canonical Punycode that does not re-encode to itself is invalid", kNotOurs},
+    };
+    run_json_schema("idn-hostname", differences, [](const std::string& text) {
+        return parse_domain(text, AddressForm::Utf8) && ascii_domain(text);
+    });
+}
+
+// HOLDUNTIL (RFC 4865 §3).
+TEST(MailboxVectors, JsonSchemaDateTimeAgrees) {
+    const std::string kUtc = "RFC 4865 §3: in UTC only";
+    const std::map<std::string, std::string> differences = {
+        {"a valid date-time string with plus offset", kUtc},
+        {"a valid date-time string with minus offset", kUtc},
+        {"a valid date-time with a leap second, with minus offset", kUtc},
+    };
+    run_json_schema("date-time", differences,
+                    [](const std::string& text) { return parse_internet_time(text).has_value(); });
 }
 
 }  // namespace

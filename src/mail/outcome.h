@@ -47,10 +47,11 @@ struct RecipientChange {
     uint32_t recipient = 0;  // number, see envelope.h
     RecipientState state = RecipientState::Waiting;
     EnhancedStatus status;
-    std::string reason;     // bounded; what was said by the other side or by us
-    uint32_t attempts = 0;  // tried so far
-    Wall next_attempt;      // for Waiting
-    Wall at;                // when this was decided
+    std::string reason;       // bounded; what was said by the other side or by us
+    uint32_t attempts = 0;    // tried so far
+    Wall next_attempt;        // for Waiting
+    Wall at;                  // when this was decided
+    bool delay_told = false;  // the sender was told that it is late; once said, it stays
 
     friend bool operator==(const RecipientChange&, const RecipientChange&) = default;
 };

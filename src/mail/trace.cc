@@ -6,6 +6,8 @@
 #include <chrono>
 #include <cstdlib>
 
+#include "mail/header.h"
+
 namespace postrider {
 
 std::string date_time(Wall at, int zone_minutes) {
@@ -35,6 +37,43 @@ std::string return_path_field(const ReversePath& path) {
 
 std::string delivered_to_field(const Mailbox& mailbox) {
     return "Delivered-To: " + without_controls(mailbox.text()) + "\r\n";
+}
+
+namespace {
+
+constexpr std::string_view kQuarantineName = "X-Postrider-Quarantine: ";
+constexpr std::size_t kQuarantineReasonMax = 500;
+
+}  // namespace
+
+std::string quarantine_field(std::string_view reason) {
+    std::string field(kQuarantineName);
+    field += without_controls(reason.substr(0, kQuarantineReasonMax));
+    for (char& c : field) {
+        if (static_cast<unsigned char>(c) > 126) c = '?';
+    }
+    return field + "\r\n";
+}
+
+bool is_quarantined(std::string_view prefix) {
+    for (std::size_t at = 0; at != std::string_view::npos;) {
+        if (prefix.substr(at).starts_with(kQuarantineName)) return true;
+        at = prefix.find('\n', at);
+        if (at != std::string_view::npos) at++;
+    }
+    return false;
+}
+
+std::string judgement_in(std::string_view prefix) {
+    std::string out;
+    HeaderReader reader(prefix);
+    while (auto field = reader.next()) {
+        if (field->is_named("Authentication-Results") ||
+            field->whole.starts_with(kQuarantineName)) {
+            out += field->whole;
+        }
+    }
+    return out;
 }
 
 std::string without_controls(std::string_view text) {

@@ -24,6 +24,14 @@ std::string return_path_field(const ReversePath& path);
 // "Delivered-To: a@b.example".
 std::string delivered_to_field(const Mailbox& mailbox);
 
+// Put in front of a copy that looks forged, for whoever files it: "X-Postrider-Quarantine: reason".
+std::string quarantine_field(std::string_view reason);
+// Whether fields that we wrote (a variant's prefix) hold that one.
+bool is_quarantined(std::string_view prefix);
+// What such fields say about a message's authenticity and what followed: Authentication-Results and
+// the mark of a quarantine, as they stand. Empty for a message that was not judged.
+std::string judgement_in(std::string_view prefix);
+
 // `text` with every control octet replaced by "?"; octets above 127 stay.
 std::string without_controls(std::string_view text);
 

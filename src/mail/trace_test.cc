@@ -43,5 +43,26 @@ TEST(TraceFields, LineEndsInAnAddressCannotBreakOut) {
     EXPECT_EQ(field.find('\n'), field.size() - 1);
 }
 
+TEST(QuarantineField, IsFoundAmongOtherFieldsAndNowhereElse) {
+    std::string field = quarantine_field("a\r\nb \xC3\xA9");
+    EXPECT_EQ(field, "X-Postrider-Quarantine: a??b ??\r\n");
+    EXPECT_TRUE(is_quarantined(field));
+    EXPECT_TRUE(is_quarantined("Received: x\r\n\ty\r\n" + field + "Received: z\r\n"));
+    EXPECT_FALSE(is_quarantined(""));
+    EXPECT_FALSE(is_quarantined("Received: x\r\n"));
+    EXPECT_FALSE(is_quarantined("Received: X-Postrider-Quarantine: x\r\n"));
+}
+
+TEST(Judgement, IsWhatWasFoundAndWhatFollowed) {
+    std::string results = "Authentication-Results: mx.test;\r\n\tspf=fail smtp.mailfrom=a.test\r\n";
+    std::string mark = quarantine_field("DMARC fails");
+    EXPECT_EQ(
+        judgement_in("Delivered-To: a@b.test\r\n" + results + mark + "Received: x\r\n\ty\r\n"),
+        results + mark);
+    EXPECT_EQ(judgement_in(results + "Received: x\r\n"), results);
+    EXPECT_EQ(judgement_in("Received: Authentication-Results: x\r\n"), "");
+    EXPECT_EQ(judgement_in(""), "");
+}
+
 }  // namespace
 }  // namespace postrider

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <termios.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -9,10 +10,14 @@
 #include <iostream>
 #include <iterator>
 
+#include "cli/account.h"
+#include "cli/domain.h"
 #include "cli/operator.h"
 #include "cli/send.h"
 #include "cli/spool_check.h"
+#include "cli/suppression.h"
 #include "main/config_file.h"
+#include "main/privileges.h"
 #include "main/serve.h"
 #include "main/version.h"
 #include "world/real/real_world.h"
@@ -145,6 +150,25 @@ std::string user_name() {
     return user ? user : "uid " + std::to_string(getuid());
 }
 
+// One line of standard input; from a terminal, without showing it.
+std::string read_password() {
+    termios shown{};
+    const bool terminal = isatty(STDIN_FILENO) == 1 && tcgetattr(STDIN_FILENO, &shown) == 0;
+    if (terminal) {
+        fmt::print(stderr, "password: ");
+        termios hidden = shown;
+        hidden.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
+    }
+    std::string line;
+    std::getline(std::cin, line);
+    if (terminal) {
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
+        fmt::print(stderr, "\n");
+    }
+    return line;
+}
+
 // The whole command line. Options of a command live here, so that callbacks can refer to them.
 class CommandLine {
 public:
@@ -159,6 +183,9 @@ public:
         add_asking("status", "what the server is doing", cli::status);
         add_show(&app_);
         add_queue();
+        add_domain();
+        add_suppression();
+        add_account();
         add_spool();
         add_send();
         CLI11_PARSE(app_, argc, argv);
@@ -212,6 +239,8 @@ private:
         command->add_option("--domain", filter_.domain, "only recipients of this domain");
         command->add_option("--recipient", filter_.recipient, "only this recipient");
         command->add_option("--error", filter_.error, "only where the last reason has this text");
+        command->add_option("--class", filter_.failure_class,
+                            "only where the last failure was of this class, as bad-mailbox, full");
         command->add_option("--state", filter_.state, "scheduled, ready, active or held");
         command->add_option("--older-than", older_than_, "age, as in 90s, 15m, 2h, 3d");
     }
@@ -268,6 +297,114 @@ private:
         });
     }
 
+    void add_domain() {
+        auto* domain = app_.add_subcommand("domain", "DKIM keys, and the records of a domain");
+        domain->require_subcommand(1);
+        add_asking("list", "each domain with its keys", cli::domain_list, domain);
+        add_of_domain(domain, "add", "make keys, and print the records to publish",
+                      cli::domain_add);
+        add_of_domain(domain, "check", "compare with what the DNS says now", cli::domain_check);
+        auto* rotate = add_of_domain(
+            domain, "rotate", "new keys: first make and publish them, then switch, then finish",
+            [this](world::World& world, cli::OperatorOptions options, std::string name,
+                   cli::Console to) {
+                return cli::domain_rotate(world, std::move(options), std::move(name), rotation_,
+                                          std::move(to));
+            });
+        auto* change = rotate->add_flag_callback(
+            "--switch", [this] { rotation_.step = "switch"; },
+            "the new keys sign, the old ones stay published");
+        rotate
+            ->add_flag_callback(
+                "--finish", [this] { rotation_.step = "finish"; }, "remove the old keys")
+            ->excludes(change);
+        rotate->add_flag("--force", rotation_.force,
+                         "switch although the DNS does not show the new keys");
+    }
+
+    CLI::App* add_of_domain(
+        CLI::App* parent, const char* name, const char* about,
+        std::function<Task<int>(world::World&, cli::OperatorOptions, std::string, cli::Console)>
+            question) {
+        auto* command = parent->add_subcommand(name, about);
+        common_.add_to(command);
+        command->add_option("domain", domain_)->required();
+        command->callback([this, question] {
+            code_ = ask(common_, [&](world::World& world, cli::OperatorOptions options) {
+                return question(world, std::move(options), domain_, console());
+            });
+        });
+        return command;
+    }
+
+    void add_suppression() {
+        auto* suppression =
+            app_.add_subcommand("suppression", "recipients that are not written to again");
+        suppression->require_subcommand(1);
+        auto* list = suppression->add_subcommand("list", "one line for each entry");
+        list->add_option("text", suppressed_.address, "only addresses with this text");
+        add_suppression_verb(list, "list");
+        auto* add = suppression->add_subcommand("add", "do not write to an address");
+        add->add_option("address", suppressed_.address)->required();
+        add->add_option("--reason", suppressed_.reason, "why, in your words");
+        add_suppression_verb(add, "add");
+        auto* remove = suppression->add_subcommand("remove", "write to it again");
+        remove->add_option("address", suppressed_.address)->required();
+        add_suppression_verb(remove, "remove");
+        auto* check = suppression->add_subcommand("check", "whether it is written to, and why not");
+        check->add_option("address", suppressed_.address)->required();
+        add_suppression_verb(check, "check");
+    }
+
+    void add_suppression_verb(CLI::App* command, const char* verb) {
+        common_.add_to(command);
+        command->add_option("--sender-domain", suppressed_.sender_domain,
+                            "for senders of this domain (default: for everybody)");
+        command->callback([this, verb] {
+            suppressed_.operator_name = user_name();
+            code_ = ask(common_, [&](world::World& world, cli::OperatorOptions options) {
+                return cli::suppression(world, std::move(options), verb, suppressed_, console());
+            });
+        });
+    }
+
+    void add_account() {
+        auto* account = app_.add_subcommand("account", "who may send, and their passwords");
+        account->require_subcommand(1);
+        add_asking("list", "each account with its passwords", cli::account_list, account);
+        auto* add = add_of_account(account, "add", "make an account", cli::account_add, true);
+        add->add_option("--send-as", account_.send_as,
+                        "an address, @domain or *; may be repeated (default: the name)");
+        add->add_option("--recipients-max", account_.recipients_max, "of one message");
+        add->add_option("--messages-per-hour", account_.messages_per_hour);
+        add->add_option("--message-octets-max", account_.message_octets_max);
+        auto* password =
+            add_of_account(account, "password", "set a password", cli::account_password, true);
+        password->add_option("--app", account_.app, "an app password with this label");
+        password->add_flag("--remove", account_.remove, "take that app password away");
+        add_of_account(account, "remove", "forget an account", cli::account_remove, false);
+    }
+
+    CLI::App* add_of_account(CLI::App* parent, const char* name, const char* about,
+                             Task<int> (*question)(world::World&, cli::OperatorOptions,
+                                                   cli::AccountRequest, cli::Console),
+                             bool with_password) {
+        auto* command = parent->add_subcommand(name, about);
+        common_.add_to(command);
+        command->add_option("name", account_.name, "of the account")->required();
+        if (with_password) {
+            command->add_option("--scheme", account_.scheme, "how the password is stored")
+                ->capture_default_str();
+        }
+        command->callback([this, question, with_password] {
+            if (with_password && !account_.remove) account_.password = read_password();
+            code_ = ask(common_, [&](world::World& world, cli::OperatorOptions options) {
+                return question(world, std::move(options), account_, console());
+            });
+        });
+        return command;
+    }
+
     void add_spool() {
         auto* spool = app_.add_subcommand("spool", "the messages on disk");
         spool->require_subcommand(1);
@@ -297,10 +434,14 @@ private:
     Common common_;
     ServeOptions serving_;
     cli::QueueFilter filter_;
+    cli::SuppressionQuestion suppressed_;
     std::string older_than_;
     bool preview_ = false;
     bool all_ = false;
     std::string id_;
+    std::string domain_;
+    cli::Rotation rotation_;
+    cli::AccountRequest account_;
     std::string spool_directory_;
     cli::SendOptions sending_;
     std::string server_ = "127.0.0.1:2525";
@@ -310,4 +451,10 @@ private:
 }  // namespace
 }  // namespace postrider
 
-int main(int argc, char** argv) { return postrider::CommandLine(argv[0]).run(argc, argv); }
+int main(int argc, char** argv) {
+    if (auto own = postrider::refuse_lent_rights(); !own) {
+        fmt::print(stderr, "postrider: {}\n", own.error().message);
+        return postrider::cli::kExitConfig;
+    }
+    return postrider::CommandLine(argv[0]).run(argc, argv);
+}

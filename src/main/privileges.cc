@@ -30,6 +30,14 @@ Status<Error> become_user(const std::string& user) {
     return {};
 }
 
+Status<Error> refuse_lent_rights() {
+    if (getuid() == geteuid() && getgid() == getegid()) return {};
+    return fail(
+        "this program is installed setuid or setgid, and must not be; type\n"
+        "    chmod u-s,g-s postrider\n"
+        "Only postrider-sendmail is setgid (docs/sendmail.md)");
+}
+
 std::size_t raise_open_files_limit() {
     rlimit limit{};
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;

@@ -16,6 +16,10 @@ namespace postrider {
 // with the line to add to the configuration. "root" must be written out to stay root.
 Status<Error> become_user(const std::string& user);
 
+// An error when the program runs with more rights than its caller has: installed setuid or setgid,
+// it would read the caller's configuration and run the caller's programs with them.
+Status<Error> refuse_lent_rights();
+
 // As many open files as the system lets us have; says how many.
 std::size_t raise_open_files_limit();
 

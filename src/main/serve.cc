@@ -1,12 +1,14 @@
 #include "main/serve.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 
 #include "cli/console.h"
 #include "daemon/log_file.h"
@@ -16,18 +18,37 @@
 #include "main/privileges.h"
 #include "main/version.h"
 #include "world/real/log_descriptor.h"
+#include "world/real/real_sql.h"
 #include "world/real/real_world.h"
+#include "world/real/self_signed.h"
 
 namespace postrider {
 
 namespace {
 
 constexpr auto kDrainTime = std::chrono::seconds(30);
+constexpr int kTrialDays = 365;
 constexpr int kFirstPassedDescriptor = 3;  // sd_listen_fds(3)
 
 int complain(std::string_view message, int code) {
     fmt::print(stderr, "postrider: {}\n", message);
     return code;
+}
+
+// A certificate of its own for a trial, made once; nothing where that fails: TLS is not the point.
+std::optional<std::string> trial_certificate(const std::filesystem::path& directory,
+                                             const std::string& hostname) {
+    std::string path = (directory / "certificate.pem").string();
+    if (std::filesystem::exists(path)) return path;
+    auto made = world::real::self_signed({hostname, "localhost"}, kTrialDays);
+    if (!made) return std::nullopt;
+    mode_t before = umask(077);
+    std::ofstream file(path, std::ios::binary);
+    umask(before);
+    file << made->chain_pem << made->key_pem;
+    file.close();
+    if (!file) return std::nullopt;
+    return path;
 }
 
 Result<std::shared_ptr<const daemon::Config>> load(const ServeOptions& options) {
@@ -36,8 +57,12 @@ Result<std::shared_ptr<const daemon::Config>> load(const ServeOptions& options) 
     auto path = std::filesystem::absolute(options.try_directory, failed);
     if (!failed) std::filesystem::create_directories(path, failed);
     if (failed) return fail("cannot use " + options.try_directory + ": " + failed.message());
-    return std::make_shared<const daemon::Config>(
-        daemon::default_config_for(path.lexically_normal().string()));
+    path = path.lexically_normal();
+    daemon::Config config = daemon::default_config_for(path.string());
+    if (auto certificate = trial_certificate(path, config.hostname)) {
+        config.certificates.push_back({*certificate, ""});
+    }
+    return std::make_shared<const daemon::Config>(std::move(config));
 }
 
 // Listening sockets given by the service manager (socket activation).
@@ -53,6 +78,15 @@ std::vector<std::unique_ptr<world::Listener>> passed_listeners(world::real::Real
     return listeners;
 }
 
+// As many as the system allows: each client takes one. 0 = not known.
+std::size_t raise_open_files() {
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
+    rlimit wanted{limit.rlim_max, limit.rlim_max};
+    if (limit.rlim_cur < limit.rlim_max && setrlimit(RLIMIT_NOFILE, &wanted) == 0) limit = wanted;
+    return limit.rlim_cur == RLIM_INFINITY ? 0 : limit.rlim_cur;
+}
+
 // The server's life, from the first task on shard 0 to its end.
 class Server {
 public:
@@ -61,10 +95,13 @@ public:
         : options_(options),
           config_(std::move(config)),
           log_(log),
+          open_files_(raise_open_files()),
           real_({.shards = shards(*config_), .resolver = resolver(*config_)}, log),
-          world_(real_.world()) {}
+          world_(real_.world()),
+          sql_(world_.worker, world_.clock) {}
 
     int run() {
+        log_.write(Event::OpenFilesLimit, {{"files", static_cast<int64_t>(open_files_)}});
         // Before the first thread. Without it mail for programs waits; all else goes on.
         if (auto forked = real_.fork_spawner(); !forked) {
             log_.write(Event::SpawnerMissing, {{"reason", forked.error().message}});
@@ -76,7 +113,7 @@ public:
         watch(SIGHUP, [this] {
             log_.reopen();
             // What went wrong has been logged.
-            if (river_) (void)reload();
+            if (river_) world_.executor.spawn(reload_and_forget());
         });
         watch(SIGUSR1, [this] { log_.reopen(); });
         real_.executor().post_to(0, [this] { world_.executor.spawn(open()); });
@@ -110,8 +147,10 @@ private:
     }
 
     Task<void> open() {
-        daemon::RiverOptions river{.config = config_, .adopted = passed_listeners(real_)};
-        river.reload = [this]() -> Task<Status<Error>> { co_return reload(); };
+        daemon::RiverOptions river{
+            .config = config_, .adopted = passed_listeners(real_), .open_files_max = open_files_};
+        river.sql = &sql_;
+        river.reload = [this] { return reload(); };
         if (!options_.try_directory.empty()) {
             river.observer = daemon::trial_observer(world_, config_->hostname,
                                                     [](std::string_view text) { say(text); });
@@ -134,12 +173,18 @@ private:
         std::fflush(stdout);
     }
 
-    Status<Error> reload() {
+    Task<Status<Error>> reload() {
         auto next = load(options_);
-        auto done = next ? river_->reload(*next) : Status<Error>(std::unexpected(next.error()));
+        Status<Error> done;
+        if (next) {
+            done = co_await river_->reload(*next);
+        } else {
+            done = std::unexpected(next.error());
+        }
         if (!done) log_.write(Event::ReloadFailed, {{"reason", done.error().message}});
-        return done;
+        co_return done;
     }
+    Task<void> reload_and_forget() { (void)co_await reload(); }
 
     void stop() {
         if (stopping_) {
@@ -158,8 +203,10 @@ private:
     const ServeOptions& options_;
     std::shared_ptr<const daemon::Config> config_;
     daemon::LogFile& log_;
+    std::size_t open_files_;
     world::real::RealWorld real_;
     world::World world_;
+    world::real::RealSql sql_;
     std::unique_ptr<daemon::River> river_;
     bool stopping_ = false;
     int exit_code_ = cli::kExitOk;

@@ -31,18 +31,19 @@ void expect_rows(const RetrySchedule& schedule, const std::vector<Row>& rows) {
 TEST(RetrySchedule, RemoteRowsAreAsDocumented) {
     std::vector<Duration> usual = {minutes(5),  minutes(10),  minutes(20),  minutes(40),
                                    minutes(80), minutes(160), minutes(240), minutes(240)};
-    expect_rows(remote_schedule(),
-                {{FailureKind::Other, usual},
-                 {FailureKind::Connection, usual},
-                 {FailureKind::Greeting, usual},
-                 {FailureKind::Dns, usual},
-                 {FailureKind::Mail4yz, usual},
-                 {FailureKind::Mailbox, usual},
-                 {FailureKind::Policy, usual},
-                 {FailureKind::Greylisted, {minutes(2), minutes(4), minutes(8)}},
-                 {FailureKind::TooManyRecipients, {minutes(1), minutes(2), minutes(4)}},
-                 {FailureKind::Tls, {minutes(10), minutes(20)}},
-                 {FailureKind::Full, {minutes(15), minutes(30), minutes(60)}}});
+    expect_rows(remote_schedule(), {{FailureKind::Other, usual},
+                                    {FailureKind::Connection, usual},
+                                    {FailureKind::Greeting, usual},
+                                    {FailureKind::Dns, usual},
+                                    {FailureKind::Mail4yz, usual},
+                                    {FailureKind::Mailbox, usual},
+                                    {FailureKind::Policy, usual},
+                                    {FailureKind::Greylisted, {minutes(2), minutes(4), minutes(8)}},
+                                    {FailureKind::TooManyRecipients,
+                                     {minutes(1), minutes(2), minutes(4), minutes(8), minutes(16),
+                                      minutes(32), minutes(60), minutes(60)}},
+                                    {FailureKind::Tls, {minutes(10), minutes(20)}},
+                                    {FailureKind::Full, {minutes(15), minutes(30), minutes(60)}}});
 }
 
 TEST(RetrySchedule, LocalRowsAreShort) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cassert>
 
+#include "base/situation.h"
 #include "queue/scheduler_state.h"
 
 namespace postrider::queue {
@@ -65,6 +66,13 @@ uint32_t Scheduler::make_entry(const NewEntry& entry, Monotonic now) {
     e.site = site;
     e.sender = sender;
     e.attempts = static_cast<uint16_t>(std::min<uint32_t>(entry.attempts, 0xFFFF));
+    e.noticed = entry.noticed;
+    e.own_notice = entry.notice_after.has_value();
+    // Not too early: the whole second in which the moment lies has passed.
+    if (e.own_notice) {
+        own_notices_[index] =
+            to_seconds((now - entry.age + *entry.notice_after).ns + kNsPerSecond - 1);
+    }
     e.priority = static_cast<int8_t>(std::clamp(entry.priority, -9, 9));
     e.state = EntryState::Held;  // until its first state is chosen
     held_++;
@@ -134,17 +142,20 @@ bool Scheduler::move_due(Monotonic now, std::optional<Decision>& decision) {
 std::optional<Decision> Scheduler::handle_overdue(uint32_t index, Monotonic now) {
     Entry& e = entries_[index];
     if (e.expires_ns() > now.ns) {
+        reached(Situation::QueueDelayNoticeWaiting);
         e.noticed = true;
         make_ready(index, now);
         return DelayNotice{handle_of(index), e.message, recipients_of(index)};
     }
     const Site& site = sites_[e.site];
     if (!e.tried_here && !site.suspended) {
+        reached(Situation::QueueGraceAtStart);
         e.lifetime_s = static_cast<uint32_t>(to_seconds(now.ns + kGrace.count()) - e.first_s);
         make_ready(index, now);
         return std::nullopt;
     }
-    if (expiring_ >= options_.active_max) {  // their reports are still being written
+    // The reports of others are still being written.
+    if (expiring_ >= options_.active_max || forced(Switch::QueueExpiresLater)) {
         e.lifetime_s = static_cast<uint32_t>(to_seconds(now.ns) + kExpireLaterSeconds - e.first_s);
         make_ready(index, now);
         return std::nullopt;
@@ -153,6 +164,7 @@ std::optional<Decision> Scheduler::handle_overdue(uint32_t index, Monotonic now)
     e.state = EntryState::Active;
     e.expiring = true;
     expiring_++;
+    reached(Situation::QueueExpiredWaiting);
     FailureKind last = e.tried_here ? e.last : FailureKind::Connection;
     return Expire{handle_of(index), e.message, recipients_of(index), site.key, last, e.attempts};
 }
@@ -163,6 +175,7 @@ std::optional<uint32_t> Scheduler::choose_site() {
     int share = std::max(1, options_.active_max * options_.active_unproven_percent / 100);
     bool unproven = !unproven_ring_.empty() && active_unproven_ < share;
     bool proven = !proven_ring_.empty();
+    if (!unproven && !unproven_ring_.empty()) reached(Situation::QueueUnprovenShareUsed);
     if (!proven && !unproven) return std::nullopt;
     bool take_unproven = unproven && (!proven || unproven_turn_);
     unproven_turn_ = !take_unproven;
@@ -194,7 +207,11 @@ Job Scheduler::start(uint32_t site_index, Monotonic now) {
     uint32_t index = choose_entry(site);
     Entry& e = entries_[index];
     // The sender's turn is over: it goes to the back, or away if this was its last entry.
-    if (e.next != index) site.levels[level_of(e.priority)].rotate(flows_);
+    if (e.next != index) {
+        Ring& level = site.levels[level_of(e.priority)];
+        if (flows_[level.front].next != level.front) reached(Situation::QueueSendersTurn);
+        level.rotate(flows_);
+    }
     make_active(index, now);
     // The site's turn is over, too.
     leave_place(site_index);
@@ -224,6 +241,7 @@ void Scheduler::place(uint32_t index, Monotonic now) {
         wanted = Place::Sleeping;
         wake = site.suspended_until;
     } else if (auto at = rate_wait(site, now)) {
+        reached(Situation::QueueRateWait);
         wanted = Place::Sleeping;
         wake = at->ns;
     }
@@ -312,8 +330,7 @@ void Scheduler::make_ready(uint32_t index, Monotonic now) {
         e.state = EntryState::Ready;
     }
     int64_t watch = int64_t{e.first_s} + e.lifetime_s;
-    int64_t notice_after = to_seconds(options_.delay_notice_after.count());
-    if (notice_after > 0 && !e.noticed) watch = std::min(watch, e.first_s + notice_after);
+    if (auto notice = notice_s(index)) watch = std::min(watch, *notice);
     e.watch_s = static_cast<int32_t>(std::min<int64_t>(watch, std::numeric_limits<int32_t>::max()));
     timers_.push(index);
     if (was_ready) return;
@@ -369,6 +386,16 @@ void Scheduler::leave_flow(uint32_t index) {
     flow_of_.erase(at);
 }
 
+// When its sender is to be told that it is late; nothing if never, or told already.
+std::optional<int64_t> Scheduler::notice_s(uint32_t index) const {
+    const Entry& e = entries_[index];
+    if (e.noticed) return std::nullopt;
+    if (e.own_notice) return own_notices_.at(index);
+    int64_t after = to_seconds(options_.delay_notice_after.count());
+    if (after <= 0) return std::nullopt;
+    return e.first_s + after;
+}
+
 // --- its recipients, its name and its end
 
 void Scheduler::set_recipients(uint32_t index, std::span<const uint32_t> recipients) {
@@ -404,6 +431,7 @@ void Scheduler::forget(uint32_t index, Monotonic now) {
     assert(e.state == EntryState::Held);
     held_--;
     if (e.first_recipient == kNone) scattered_.erase(index);
+    if (e.own_notice) own_notices_.erase(index);
     if (--senders_[e.sender].entries == 0) senders_.erase(e.sender);
     leave_site(e.site, now);
     e.taken = false;
@@ -423,10 +451,16 @@ void Scheduler::drop_idle_sites(Monotonic now) {
     for (int i = 0; i < kIdleDropsPerCall && !idle_.empty(); i++) {
         auto [index, since] = idle_.front();
         bool old = now - since >= options_.idle_site_kept;
+        // Early only what would be learnt again without a promise broken meanwhile.
+        const Site& site = sites_[index];
+        bool fresh = !site.suspended && site.rate_base <= now.ns;
+        old = old || (fresh && forced(Switch::QueueForgetsSite));
         if (!old && idle_.size() <= options_.idle_sites_max) return;
         idle_.pop_front();
         // It may have had entries again meanwhile; then it stands here a second time, or not.
-        if (sites_[index].idle_since == since.ns) sites_.erase(index);
+        if (sites_[index].idle_since != since.ns) continue;
+        reached(Situation::QueueSiteForgotten);
+        sites_.erase(index);
     }
 }
 

@@ -75,12 +75,16 @@ struct NewEntry {
     std::span<const uint32_t> recipients;  // REQUIRES: not empty, ascending
     std::string_view site;                 // key: same hosts, same key ("mx:a.example", "local")
     SiteKind kind = SiteKind::Remote;
-    std::string_view sender;           // key of fair shares: account, or reverse-path's domain
-    int priority = 0;                  // RFC 6710: -9 to 9
-    Monotonic due;                     // first try, or the next one (monotonic_due)
-    Duration age{};                    // since the message was received, by the wall clock
+    std::string_view sender;  // key of fair shares: account, or reverse-path's domain
+    int priority = 0;         // RFC 6710: -9 to 9
+    Monotonic due;            // first try, or the next one (monotonic_due)
+    Duration age{};  // since the message was received, by the wall clock; negative: it is held
+                     // until then (RFC 4865), and its time begins there
     uint32_t attempts = 0;             // so far
+    bool noticed = false;              // its delay notice was sent
     std::optional<Duration> lifetime;  // instead of the option; counted from its receipt
+    // When its sender is told that it is late, instead of the option; counted from its receipt.
+    std::optional<Duration> notice_after;
 };
 
 struct Job {
@@ -257,6 +261,7 @@ private:
     Handle handle_of(uint32_t index) const;
     std::vector<uint32_t> recipients_of(uint32_t index) const;
     void set_recipients(uint32_t index, std::span<const uint32_t> recipients);
+    std::optional<int64_t> notice_s(uint32_t index) const;
 
     uint32_t site_for(std::string_view key, SiteKind kind);
     uint32_t make_entry(const NewEntry& entry, Monotonic now);
@@ -299,6 +304,7 @@ private:
     Slab<Entry> entries_;
     TimerHeap<Entry> timers_{entries_};  // Scheduled: due. Ready: expiry or delay notice
     std::unordered_map<uint32_t, std::vector<uint32_t>> scattered_;  // recipients not in a row
+    std::unordered_map<uint32_t, int64_t> own_notices_;  // seconds of the Monotonic clock
     Slab<Flow> flows_;
     std::unordered_map<uint64_t, uint32_t> flow_of_;  // site, sender and level
     Named<Sender> senders_;

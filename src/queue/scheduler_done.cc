@@ -4,6 +4,7 @@
 #include <cassert>
 #include <functional>
 
+#include "base/situation.h"
 #include "queue/scheduler.h"
 #include "queue/scheduler_state.h"
 
@@ -106,6 +107,7 @@ Settlement Scheduler::settle(uint32_t index, const Rest& rest, Monotonic now) {
     }
     settlement.outcome = Settlement::Outcome::Deferred;
     settlement.rest_at_once = !rest.at_once.empty();
+    if (settlement.rest_at_once) reached(Situation::QueueRestAtOnce);
     if (rest.later.empty()) {
         Entry& e = entries_[index];
         set_recipients(index, rest.at_once);
@@ -125,13 +127,14 @@ Settlement Scheduler::settle(uint32_t index, const Rest& rest, Monotonic now) {
     set_recipients(index, rest.later);
     settlement.attempts = e.attempts;
     if (e.expires_ns() <= now.ns) {
+        reached(Situation::QueueExpired);
         settlement.outcome = Settlement::Outcome::Expired;
         forget(index, now);
         return settlement;
     }
-    int64_t notice_after = options_.delay_notice_after.count();
-    if (notice_after > 0 && !e.noticed &&
-        now.ns >= int64_t{e.first_s} * kNsPerSecond + notice_after) {
+    auto notice = notice_s(index);
+    if (notice && now.ns >= *notice * kNsPerSecond) {
+        reached(Situation::QueueDelayNotice);
         e.noticed = true;
         settlement.delay_notice = true;
     }
@@ -139,6 +142,10 @@ Settlement Scheduler::settle(uint32_t index, const Rest& rest, Monotonic now) {
         options_.of(sites_[e.site].kind).schedule[static_cast<std::size_t>(rest.kind)];
     Monotonic due = now + retry_delay(row, e.attempts, e.message.value);
     settlement.due = {std::min(due.ns, e.expires_ns())};
+    // Who asked to be told at a time of its own is told then, if one more attempt does not help.
+    if (e.own_notice && !e.noticed && *notice * kNsPerSecond > now.ns) {
+        settlement.due.ns = std::min(settlement.due.ns, *notice * kNsPerSecond);
+    }
     if (rest.hold) {
         e.due = settlement.due.ns;
     } else {
@@ -160,6 +167,7 @@ void Scheduler::split_off(uint32_t index, std::span<const uint32_t> recipients, 
     held_++;
     sites_[e.site].entries++;
     senders_[e.sender].entries++;
+    if (o.own_notice) own_notices_[other] = own_notices_.at(index);
     set_recipients(other, recipients);
     if (!hold) make_ready(other, now);
 }
@@ -177,12 +185,14 @@ void Scheduler::handle_health(uint32_t index, Health health, Monotonic now) {
     const SiteOptions& options = options_.of(site.kind);
     if (health == Health::Unknown) return;
     if (health != Health::Bad) {
+        if (site.suspended) reached(Situation::QueueSuspensionEnded);
         set_proven(site, true);
         site.failures = 0;
         site.suspended = false;
         site.suspensions = 0;
         site.suspended_until = 0;
         if (health == Health::Throttled) {
+            reached(Situation::QueueThrottled);
             site.connections = std::max(1, site.connections / 2);
             site.successes = 0;
         } else if (++site.successes >= site.connections) {
@@ -194,12 +204,14 @@ void Scheduler::handle_health(uint32_t index, Health health, Monotonic now) {
         return;
     }
     set_proven(site, false);
+    if (site.connections > 1) reached(Situation::QueueConnectionsHalved);
     site.connections = std::max(1, site.connections / 2);
     site.successes = 0;
     site.failures++;
     // Connections that were open when the site was suspended do not make it longer.
     bool counted_already = site.suspended && site.suspended_until > now.ns;
     if (!counted_already && (site.suspended || site.failures >= options.suspend_after_failures)) {
+        reached(site.suspended ? Situation::QueueProbeFailed : Situation::QueueSiteSuspended);
         site.suspended = true;
         site.suspensions++;
         Duration pause =

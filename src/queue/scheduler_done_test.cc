@@ -416,6 +416,7 @@ TEST(Operator, ScanFiltersAndGoesInSlices) {
     EXPECT_EQ(count({.older_than = minutes(10)}), 30);
     EXPECT_EQ(count({.state = EntryState::Held}), 0);
     EXPECT_EQ(count({.site = "unknown"}), 0);
+    EXPECT_EQ(count({.sender = "unknown"}), 0);
     EXPECT_EQ(count({.message = MessageId{5 << 8}}), 1);
 }
 

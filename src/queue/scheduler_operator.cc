@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/situation.h"
 #include "queue/scheduler.h"
 #include "queue/scheduler_state.h"
 
@@ -23,6 +24,7 @@ bool Scheduler::move_to(Handle handle, std::string_view site, SiteKind kind, Mon
     if (!e || e->state != EntryState::Active) return false;
     bool hold_wanted = e->hold_wanted;
     make_held(handle.index, now);
+    reached(Situation::QueueMovedToSite);
     uint32_t target = site_for(site, kind);
     leave_site(e->site, now);
     e->site = target;
@@ -121,7 +123,7 @@ std::optional<uint32_t> Scheduler::scan(uint32_t from, std::size_t slice, const 
         if (sender != kNone && e.sender != sender) continue;
         if (filter.message && e.message != *filter.message) continue;
         if (filter.state && e.state != *filter.state) continue;
-        Duration age = now - Monotonic{int64_t{e.first_s} * kNsPerSecond};
+        Duration age = std::max(Duration{}, now - Monotonic{int64_t{e.first_s} * kNsPerSecond});
         if (age < filter.older_than) continue;
         std::vector<uint32_t> recipients = recipients_of(index);
         visit({handle_of(index), e.message, sites_[e.site].key, senders_[e.sender].key, recipients,

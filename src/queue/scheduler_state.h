@@ -43,6 +43,7 @@ struct Scheduler::Entry {
     bool hold_wanted : 1 = false;  // held when its attempt has ended
     bool expiring : 1 = false;     // Active as an Expire
     bool taken : 1 = false;        // in use, not a free place
+    bool own_notice : 1 = false;   // its notice has a time of its own, see own_notices_
 
     int64_t timer() const { return state == EntryState::Ready ? watch_s * kNsPerSecond : due; }
     static constexpr std::size_t kEntryOctets = 64;

@@ -30,6 +30,23 @@ TEST(ConnectionTable, OneAddressDoesNotTakeThePlacesOfOthers) {
     EXPECT_EQ(table.count(), 2u) << "the place of the other was given back at once";
 }
 
+TEST(ConnectionTable, ANetworkIsCountedAsOne) {
+    ConnectionTable table;
+    ConnectionLimits limits{.per_network = 2};
+    auto neighbour = [](std::string_view text) { return *world::IpAddress::parse(text); };
+    {
+        auto first = table.enter(kOne, limits);
+        auto second = table.enter(neighbour("192.0.2.2"), limits);
+        ASSERT_TRUE(first && second);
+        auto third = table.enter(neighbour("192.0.2.3"), limits);
+        ASSERT_FALSE(third);
+        EXPECT_EQ(third.error(), ConnectionTable::Full::PerNetwork);
+        EXPECT_TRUE(table.enter(neighbour("192.0.3.1"), limits).has_value());
+    }
+    EXPECT_TRUE(table.enter(kOne, limits).has_value());
+    EXPECT_EQ(table.count(), 0u);
+}
+
 TEST(ConnectionTable, TheLimitInAllComesFirst) {
     ConnectionTable table;
     ConnectionLimits limits{.in_all = 1, .per_address = 1};

@@ -43,7 +43,7 @@ struct Drop::Letter {
 
 Status<Error> Drop::Letter::parse(std::string_view text, std::size_t recipients_max) {
     smtp::Offered offered;
-    offered.size = offered.eight_bit_mime = offered.smtputf8 = true;
+    offered.size = offered.eight_bit_mime = offered.smtputf8 = offered.dsn = true;
     text.remove_prefix(kDropMagic.size());
     while (!text.empty()) {
         smtp::Command command = smtp::parse_verb(take_line(text));
@@ -289,6 +289,7 @@ Task<Drop::Outcome> Drop::content(Sink& sink, Letter& letter) {
             header_text += piece;
             if (state == HeaderBlockScanner::State::Ended) {
                 header_seen = true;
+                sink.header_ended(header.header_octets(), header.body_begin());
                 header_text.resize(header.header_octets());
                 std::string obstacle = hops_obstacle(header_text);
                 header_text = {};
@@ -315,6 +316,7 @@ Task<Drop::Outcome> Drop::content(Sink& sink, Letter& letter) {
     if (end->size() > 3) co_return Outcome{Kind::Refused, "its last line does not end with CRLF"};
     if (!header_seen) {
         header.finish();
+        sink.header_ended(header.header_octets(), header.body_begin());
         if (std::string obstacle = hops_obstacle(header_text); !obstacle.empty()) {
             co_return Outcome{Kind::Refused, std::move(obstacle)};
         }

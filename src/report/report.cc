@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/situation.h"
+#include "mail/dsn.h"
 #include "mail/header.h"
 #include "mail/trace.h"
 
@@ -59,6 +61,10 @@ std::string typed_address(const Mailbox& mailbox, bool utf8) {
     return (ascii ? "rfc822; " : "utf-8; ") + safe(mailbox.text(), utf8 || !ascii);
 }
 
+bool is_relayed(const RecipientResult* result) {
+    return result->verdict == RecipientResult::Verdict::Relayed;
+}
+
 const Mailbox& named_by_client(const Recipient& recipient) {
     return recipient.original ? *recipient.original : recipient.mailbox;
 }
@@ -66,6 +72,14 @@ const Mailbox& named_by_client(const Recipient& recipient) {
 // A sentence for a person who has never seen a status code.
 std::string_view advice(const RecipientResult& result, Kind kind) {
     if (kind == Kind::Delay) return "You need not do anything: delivery is being tried again.";
+    if (kind == Kind::Success) {
+        return result.verdict == RecipientResult::Verdict::Delivered
+                   ? "It is in the recipient's mailbox."
+               : result.tell_relayed
+                   ? "It was handed to the next mail system."
+                   : "It was handed to the next mail system, which does not send reports like "
+                     "this one.";
+    }
     switch (result.status.subject) {
         case 1:
             return "Check the address for mistakes, or ask the recipient for the right one.";
@@ -89,7 +103,7 @@ class Composer {
 public:
     explicit Composer(const Facts& facts) : facts_(facts) {
         for (const auto& result : facts.results) {
-            if (is_owed(facts.original, result.recipient, facts.kind)) results_.push_back(&result);
+            if (is_owed(facts.original, result, facts.kind)) results_.push_back(&result);
         }
         utf8_ = facts.original.smtputf8;
         boundary_ = fmt::format("report.{}.{}", facts.id.text(), facts.original.id.text());
@@ -97,6 +111,8 @@ public:
 
     std::optional<Report> compose() {
         if (results_.empty()) return std::nullopt;
+        if (facts_.kind == Kind::Failure) reached(Situation::ReportOfFailure);
+        if (facts_.kind == Kind::Delay) reached(Situation::ReportOfDelay);
         std::string header = header_block();
         Report report;
         report.header_octets = static_cast<uint32_t>(header.size());
@@ -117,6 +133,9 @@ private:
         envelope.id = facts_.id;
         envelope.received = facts_.now;
         envelope.smtputf8 = utf8_;
+        envelope.priority = facts_.original.priority;  // RFC 6710 §4.6
+        envelope.priority_given = facts_.original.priority_given;
+        envelope.requiretls = facts_.original.requiretls;  // RFC 8689 §5
         envelope.client.protocol = "local";
         envelope.client.helo = facts_.hostname;
         bool eight_bit = std::ranges::any_of(
@@ -134,7 +153,11 @@ private:
     std::string header_block() const {
         std::string_view subject = facts_.kind == Kind::Failure
                                        ? "Your message could not be delivered"
-                                       : "Your message is delayed";
+                                   : facts_.kind == Kind::Delay ? "Your message is delayed"
+                                                                : "Your message was delivered";
+        if (facts_.kind == Kind::Success && std::ranges::any_of(results_, is_relayed)) {
+            subject = "Your message was sent on";
+        }
         return fmt::format(
             "Date: {}\r\n"
             "From: Mail Delivery <postmaster@{}>\r\n"
@@ -185,6 +208,10 @@ private:
         if (facts_.kind == Kind::Failure) {
             return fmt::format("Your message of {} could not be delivered to {}.", when, who);
         }
+        if (facts_.kind == Kind::Success) {
+            return fmt::format("Your message of {} has reached {}, as you asked to be told.", when,
+                               who);
+        }
         std::string text =
             fmt::format("Your message of {} has not been delivered yet to {}.", when, who);
         if (facts_.retry_until) {
@@ -202,7 +229,7 @@ private:
             said =
                 fmt::format("The mail system {} said: {}", safe(result.remote_host, utf8_), said);
         }
-        text += wrapped(said, "    ");
+        if (!said.empty()) text += wrapped(said, "    ");
         text += wrapped(advice(result, facts_.kind), "    ");
         return text;
     }
@@ -212,11 +239,20 @@ private:
         std::string text = utf8_ ? "Content-Type: message/global-delivery-status\r\n"
                                    "Content-Transfer-Encoding: 8bit\r\n\r\n"
                                  : "Content-Type: message/delivery-status\r\n\r\n";
-        if (!facts_.original.dsn_envid.empty()) {
-            text += "Original-Envelope-Id: " + safe(facts_.original.dsn_envid, utf8_) + "\r\n";
+        // RFC 3461 §6.3 (a): decoded.
+        if (const std::string& envid = facts_.original.dsn_envid; !envid.empty()) {
+            text += "Original-Envelope-Id: " + safe(decode_xtext(envid).value_or(envid), utf8_) +
+                    "\r\n";
         }
         text += fmt::format("Reporting-MTA: dns; {}\r\n", facts_.hostname);
         text += fmt::format("Arrival-Date: {}\r\n", date_time(facts_.original.received));
+        // RFC 2852 §5, RFC 4865 §5.1.2.
+        if (facts_.original.deliver_by) {
+            text += "Deliver-By-Date: " + date_time(*facts_.original.deliver_by) + "\r\n";
+        }
+        if (!facts_.original.hold_request.empty()) {
+            text += "Future-Release-Request: " + safe(facts_.original.hold_request, false) + "\r\n";
+        }
         for (const RecipientResult* result : results_) text += "\r\n" + group_of(*result);
         return text;
     }
@@ -225,13 +261,20 @@ private:
         const Recipient& recipient = facts_.original.recipient(result.recipient);
         std::string text;
         if (!recipient.orcpt.empty()) {
-            text += "Original-Recipient: " + safe(recipient.orcpt, utf8_) + "\r\n";
-        } else if (recipient.original) {
-            text += "Original-Recipient: " + typed_address(*recipient.original, utf8_) + "\r\n";
+            // RFC 3461 §6.3 (d), RFC 6533 §3.
+            text += "Original-Recipient: " +
+                    safe(report_of_orcpt(recipient.orcpt,
+                                         utf8_ ? AddressForm::Utf8 : AddressForm::Ascii),
+                         utf8_) +
+                    "\r\n";
         }
-        text += "Final-Recipient: " + typed_address(recipient.mailbox, utf8_) + "\r\n";
-        text += facts_.kind == Kind::Failure ? "Action: failed\r\n" : "Action: delayed\r\n";
-        text += "Status: " + result.status.text() + "\r\n";
+        // RFC 3461 §6.3 (e): as it was in the envelope that came to us, before any alias.
+        text += "Final-Recipient: " + typed_address(named_by_client(recipient), utf8_) + "\r\n";
+        text += fmt::format("Action: {}\r\n", action(result));
+        // RFC 3463 §2: of a class that fits the action.
+        EnhancedStatus status = result.status;
+        if (facts_.kind == Kind::Success && status.klass != 2) status = {2, 0, 0};
+        text += "Status: " + status.text() + "\r\n";
         if (!result.remote_host.empty()) {
             text += "Remote-MTA: dns; " + safe(result.remote_host, utf8_) + "\r\n";
         }
@@ -247,12 +290,22 @@ private:
         return text;
     }
 
-    // RFC 3461 §4.3: RET decides; a delay returns the header block only, as does a large message.
+    // RFC 3464 §2.3.3.
+    std::string_view action(const RecipientResult& result) const {
+        if (facts_.kind == Kind::Failure) return "failed";
+        if (facts_.kind == Kind::Delay) return "delayed";
+        return is_relayed(&result) ? "relayed" : "delivered";
+    }
+
+    // RFC 3461 §4.3: RET decides; a delay or a success returns the
+    // header block only, as does a large message.
     std::string returned() const {
         bool whole = facts_.kind == Kind::Failure &&
                      facts_.original.dsn_return != DsnReturn::Headers &&
+                     !facts_.original.requiretls &&  // RFC 8689 §5
                      facts_.content.size() == facts_.content_octets &&
                      facts_.original.body != BodyType::BinaryMime;
+        if (!whole && facts_.kind == Kind::Failure) reached(Situation::ReportHeaderOnly);
         std::string_view type = utf8_ ? (whole ? "message/global" : "message/global-headers")
                                       : (whole ? "message/rfc822" : "text/rfc822-headers");
         std::string text = fmt::format("Content-Type: {}\r\n", type);
@@ -279,11 +332,27 @@ private:
 }  // namespace
 
 bool is_owed(const Envelope& original, uint32_t recipient, Kind kind) {
-    if (original.variant_of(recipient).reverse_path.is_null()) return false;
+    if (original.variant_of(recipient).reverse_path.is_null()) {
+        if (kind == Kind::Failure) reached(Situation::ReportNoneToNullSender);
+        return false;
+    }
     const auto& notify = original.recipient(recipient).notify;
-    if (!notify) return true;  // RFC 3461 §4.1: failures are told, delays may be
+    if (!notify) return kind != Kind::Success;  // RFC 3461 §4.1: failures are told, delays may be
     if (notify->never) return false;
-    return kind == Kind::Failure ? notify->failure : notify->delay;
+    return kind == Kind::Failure ? notify->failure
+           : kind == Kind::Delay ? notify->delay
+                                 : notify->success;
+}
+
+bool is_owed(const Envelope& original, const RecipientResult& result, Kind kind) {
+    if (kind == Kind::Success && result.tell_relayed) {
+        // RFC 2852 §4.1.4: whether SUCCESS was asked for or not.
+        const auto& notify = original.recipient(result.recipient).notify;
+        return !original.variant_of(result.recipient).reverse_path.is_null() &&
+               !(notify && notify->never);
+    }
+    if (kind == Kind::Success && result.dsn_handed_on) return false;
+    return is_owed(original, result.recipient, kind);
 }
 
 std::optional<Report> compose(const Facts& facts) { return Composer(facts).compose(); }

@@ -8,7 +8,8 @@
 //      (RFC 3461 §4.1, RFC 5321 §6.1); the report itself has the null reverse-path.
 //   2. What strangers wrote (replies of hosts, addresses) cannot break out of its place, and every
 //      line is shorter than 998 octets.
-//   3. The returned message is capped: whole up to kReturnedOctetsMax, else its header block alone.
+//   3. The returned message is capped: whole up to kReturnedOctetsMax, else its header block alone;
+//      that alone too when nothing failed.
 //
 // Pure: id and time are arguments. Threads: any.
 // RFC 3464 (form), RFC 6522 (multipart/report), RFC 3461 §6 (when, and which fields), RFC 3463,
@@ -34,6 +35,7 @@ inline constexpr std::size_t kReturnedOctetsMax = 64 * 1024;
 enum class Kind : uint8_t {
     Failure,  // for good
     Delay,    // still trying
+    Success,  // delivered or relayed, as the sender asked to be told (RFC 3461 §5.2.2, §5.2.3)
 };
 
 struct Facts {
@@ -64,5 +66,7 @@ std::optional<Report> compose(const Facts& facts);
 
 // Whether `recipient` of `original` is owed a report of this kind.
 bool is_owed(const Envelope& original, uint32_t recipient, Kind kind);
+// The same for what became of a recipient: Success only if no other host will tell it.
+bool is_owed(const Envelope& original, const RecipientResult& result, Kind kind);
 
 }  // namespace postrider::report

@@ -24,7 +24,7 @@ Mailbox mailbox(std::string local_part, std::string domain) {
     return {std::move(local_part), std::move(domain)};
 }
 
-Envelope envelope(std::vector<std::string> recipients) {
+Envelope envelope(const std::vector<std::string>& recipients) {
     Envelope original;
     original.id = MessageId{0x1234};
     original.received = Wall{1'700'000'000'000'000};  // 2023-11-14 22:13:20
@@ -116,6 +116,16 @@ TEST(Report, FailureTellsPeopleProgramsAndReturnsTheMessage) {
     EXPECT_EQ(report->content.substr(report->header_octets, 2), "--");
 }
 
+TEST(Report, BlanksOfAReplyAreNoLinesOfTheirOwn) {
+    Envelope original = envelope({"bob"});
+    RecipientResult result = failure(0);
+    result.reason = "550 5.1.1   no such   user   ";
+    auto report = compose(facts(original, {result}));
+    ASSERT_TRUE(report);
+    EXPECT_THAT(report->content, HasSubstr("no such user\r\n"));
+    EXPECT_THAT(report->content, Not(HasSubstr(" \r\n    \r\n")));
+}
+
 TEST(Report, NullSenderGetsNone) {
     Envelope original = envelope({"bob"});
     original.variants.front().reverse_path.mailbox.reset();
@@ -189,20 +199,83 @@ TEST(Report, DelaySaysUntilWhenAndReturnsHeadersOnly) {
     delay.retry_until = Wall{1'700'432'000'000'000};  // five days after receipt
     auto report = compose(delay);
     ASSERT_TRUE(report);
+    EXPECT_THAT(report->content, HasSubstr("\r\nSubject: Your message is delayed\r\n"));
     EXPECT_THAT(report->content, HasSubstr("Action: delayed\r\nStatus: 4.4.1\r\n"));
     EXPECT_THAT(report->content,
                 HasSubstr("Will-Retry-Until: Sun, 19 Nov 2023 22:13:20 +0000\r\n"));
     EXPECT_THAT(report->content, Not(HasSubstr("At noon?")));
 }
 
-TEST(Report, OriginalRecipientIsWhatTheClientNamed) {
+// RFC 3461 §6.3 (d), (e).
+TEST(Report, FinalRecipientIsWhatTheClientNamed) {
     Envelope original = envelope({"bob"});
     original.variants.front().recipients[0].original = mailbox("sales", "b.example");
     auto report = compose(facts(original, {failure(0)}));
     ASSERT_TRUE(report);
-    EXPECT_THAT(report->content, HasSubstr("Original-Recipient: rfc822; sales@b.example\r\n"
-                                           "Final-Recipient: rfc822; bob@b.example\r\n"));
+    EXPECT_THAT(report->content, HasSubstr("Final-Recipient: rfc822; sales@b.example\r\n"));
+    EXPECT_THAT(report->content, Not(HasSubstr("Original-Recipient")));
     EXPECT_THAT(report->content, HasSubstr("  <sales@b.example>\r\n"));
+}
+
+// RFC 3461 §6.3 (a), (d); RFC 6533 §3.
+TEST(Report, WhatTheSenderGaveComesBackDecoded) {
+    Envelope original = envelope({"bob", "eve"});
+    original.dsn_envid = "QQ+20314159";
+    original.variants.front().recipients[0].orcpt = "rfc822;Bob+2Btag@B.Example";
+    original.variants.front().recipients[1].orcpt = "utf-8;j\\x{FC}rgen@b.example";
+    auto report = compose(facts(original, {failure(0), failure(1)}));
+    ASSERT_TRUE(report);
+    EXPECT_THAT(report->content, HasSubstr("Original-Envelope-Id: QQ 314159\r\nReporting-MTA: "));
+    EXPECT_THAT(report->content, HasSubstr("Original-Recipient: rfc822; Bob+tag@B.Example\r\n"
+                                           "Final-Recipient: rfc822; bob@b.example\r\n"));
+    EXPECT_THAT(report->content,
+                HasSubstr("Original-Recipient: utf-8; j\\x{FC}rgen@b.example\r\n"));
+    original.smtputf8 = true;
+    report = compose(facts(original, {failure(1)}));
+    ASSERT_TRUE(report);
+    EXPECT_THAT(report->content,
+                HasSubstr("Original-Recipient: utf-8; j\xC3\xBCrgen@b.example\r\n"));
+}
+
+// RFC 3461 §5.2.2 (b), (e), §5.2.3, §6.2.
+TEST(Report, SuccessIsToldToWhoAskedUnlessTheNextHostWillTellIt) {
+    Envelope original = envelope({"delivered", "relayed", "told", "silent", "never"});
+    auto& recipients = original.variants.front().recipients;
+    for (int i : {0, 1, 2}) recipients[i].notify = DsnNotify{.success = true};
+    recipients[4].notify = DsnNotify{.never = true};
+    std::vector<RecipientResult> results;
+    results.reserve(5);
+    for (uint32_t i = 0; i < 5; i++) {
+        results.push_back({.recipient = i,
+                           .verdict = RecipientResult::Verdict::Relayed,
+                           .status = {2, 1, 5},
+                           .reply_code = 250,
+                           .reason = "250 2.1.5 ok",
+                           .remote_host = "mx.b.example"});
+    }
+    results[0] = {.recipient = 0, .verdict = RecipientResult::Verdict::Delivered};
+    results[2].dsn_handed_on = true;
+    Facts success = facts(original, results);
+    success.kind = Kind::Success;
+    auto report = compose(success);
+    ASSERT_TRUE(report);
+    EXPECT_THAT(report->content,
+                HasSubstr("\r\nFinal-Recipient: rfc822; delivered@b.example\r\n"
+                          "Action: delivered\r\nStatus: 2.0.0\r\nLast-Attempt-Date:"));
+    EXPECT_THAT(report->content,
+                HasSubstr("\r\nFinal-Recipient: rfc822; relayed@b.example\r\n"
+                          "Action: relayed\r\nStatus: 2.1.5\r\nRemote-MTA: dns; mx.b.example\r\n"
+                          "Diagnostic-Code: smtp; 250 2.1.5 ok\r\n"));
+    for (const char* other : {"told@", "silent@", "never@", "At noon?"}) {
+        EXPECT_THAT(report->content, Not(HasSubstr(other)));
+    }
+    EXPECT_FALSE(is_owed(original, 3, Kind::Success));
+    // Of a report about several, one that went on decides the subject.
+    EXPECT_THAT(report->content, HasSubstr("\r\nSubject: Your message was sent on\r\n"));
+    success.results.resize(1);
+    report = compose(success);
+    ASSERT_TRUE(report);
+    EXPECT_THAT(report->content, HasSubstr("\r\nSubject: Your message was delivered\r\n"));
 }
 
 TEST(Report, InternationalMessageGetsTheGlobalForm) {
@@ -215,6 +288,44 @@ TEST(Report, InternationalMessageGetsTheGlobalForm) {
     EXPECT_THAT(report->content, HasSubstr("Final-Recipient: utf-8; j\xC3\xBCrgen@b.example\r\n"));
     EXPECT_TRUE(report->envelope.smtputf8);
     EXPECT_EQ(report->envelope.body, BodyType::EightBitMime);
+}
+
+// RFC 2852 §4.1.4: told whether SUCCESS was asked for or not, but not where NEVER was.
+TEST(Report, ATraceIsToldAsRelayed) {
+    Envelope original = envelope({"bob", "carol"});
+    original.deliver_by = original.received + std::chrono::seconds(60);
+    original.variants.front().recipients[1].notify = DsnNotify{.never = true};
+    RecipientResult relayed{.recipient = 0,
+                            .verdict = RecipientResult::Verdict::Relayed,
+                            .status = {2, 0, 0},
+                            .dsn_handed_on = true,
+                            .tell_relayed = true};
+    EXPECT_TRUE(is_owed(original, relayed, Kind::Success));
+    Facts told = facts(original, {relayed});
+    told.kind = Kind::Success;
+    auto report = compose(told);
+    ASSERT_TRUE(report);
+    EXPECT_THAT(report->content, HasSubstr("Action: relayed\r\n"));
+    EXPECT_THAT(report->content, HasSubstr("Arrival-Date: Tue, 14 Nov 2023 22:13:20 +0000\r\n"
+                                           "Deliver-By-Date: Tue, 14 Nov 2023 22:14:20 +0000\r\n"));
+    relayed.recipient = 1;
+    EXPECT_FALSE(is_owed(original, relayed, Kind::Success));
+    original.variants.front().reverse_path = {};
+    relayed.recipient = 0;
+    EXPECT_FALSE(is_owed(original, relayed, Kind::Success));
+}
+
+// RFC 4865 §5.1.2; RFC 8689 §5.
+TEST(Report, NamesTheHoldAndReturnsNoBodyThatRequiresTls) {
+    Envelope original = envelope({"bob"});
+    original.hold_request = "until;2023-11-14T22:13:00Z";
+    original.requiretls = true;
+    auto report = compose(facts(original, {failure(0)}));
+    ASSERT_TRUE(report);
+    EXPECT_THAT(report->content,
+                HasSubstr("Future-Release-Request: until;2023-11-14T22:13:00Z\r\n"));
+    EXPECT_THAT(report->content, Not(HasSubstr("At noon?")));
+    EXPECT_TRUE(report->envelope.requiretls);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/situation.h"
 #include "dns/answer.h"
 #include "route/address_key.h"
 #include "route/host_order.h"
@@ -197,6 +198,7 @@ HostsAnswer judged(const std::vector<Candidate>& hosts, std::string_view domain,
 }
 
 HostsAnswer loop_to_self(std::string_view domain, Monotonic expires) {
+    reached(Situation::RouteLoopToSelf);
     return failed(
         Status::LoopToSelf, domain,
         fmt::format("mail for {} is to be taken by this host, which is not set up for it", domain),
@@ -313,10 +315,12 @@ Task<HostsAnswer> find_hosts(world::World& world, std::string domain, const Host
     now = world.clock.now();
     switch (mx.status) {
         case Answer::Status::Temporary:
+            reached(Situation::RouteNoAnswer);
             co_return failed(Status::Temporary, name->text(),
                              fmt::format("{} cannot be looked up: {}", domain, mx.reason),
                              expiry(now, 0));
         case Answer::Status::NxDomain:
+            reached(Situation::RouteNoSuchDomain);
             co_return failed(Status::NoSuchDomain, name->text(),
                              fmt::format("the domain {} does not exist", domain),
                              expiry(now, mx.ttl_seconds));
@@ -331,6 +335,7 @@ Task<HostsAnswer> find_hosts(world::World& world, std::string domain, const Host
     }
     std::vector<Candidate> hosts = candidates_of(mx.all<dns::Mx>(), options);
     if (hosts.empty()) {
+        reached(Situation::RouteNullMx);
         co_return failed(Status::NullMx, name->text(),
                          fmt::format("the domain {} takes no mail (null MX)", domain),
                          expiry(now, mx.ttl_seconds));

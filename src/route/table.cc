@@ -23,6 +23,7 @@ Decision Table::resolve(const Mailbox& mailbox) const {
     const Domain* domain = find_domain(mailbox.domain);
     if (!domain) {
         const StaticRoute* route = find_route(mailbox.domain);
+        if (!route && is_our_postmaster(mailbox)) return resolve({mailbox.local_part, {}});
         return Relay{.open_to_all = route && route->relay};
     }
     std::optional<Found> found = find(*domain, mailbox.local_part);
@@ -66,6 +67,13 @@ const Table::Domain* Table::find_domain(std::string_view name) const {
         if (std::optional<std::string> key = domain_key(name)) found = domain_index_.find(*key);
     }
     return found == domain_index_.end() ? nullptr : found->second;
+}
+
+// RFC 5321 §4.5.1: postmaster at each domain "for which the SMTP server provides mail service". The
+// hostname need not be one of them, and yet its reports are answered. It is the first domain's.
+bool Table::is_our_postmaster(const Mailbox& mailbox) const {
+    return !hostname_.empty() && !domains_.empty() && mailbox.is_postmaster() &&
+           domain_key(mailbox.domain) == hostname_;
 }
 
 const StaticRoute* Table::find_route(std::string_view name) const {

@@ -8,7 +8,8 @@
 //      (kRecipientsAfterExpansionMax) are bounded, and an alias is followed once per question.
 //   2. Targets come in the order of the configuration, each once.
 //   3. postmaster of each local domain, and postmaster without a domain, is accepted
-//      (RFC 5321 §4.5.1) wherever a domain has any mailbox or a postmaster of its own.
+//      (RFC 5321 §4.5.1) wherever a domain has any mailbox or a postmaster of its own; so is
+//      postmaster at our own hostname, from which our reports come.
 //   4. What resolve() gives as a local target, destination() of the same table finds.
 //
 // How a local-part is looked up: as it is (an alias before a mailbox of the same name); then
@@ -63,6 +64,7 @@ struct StaticRoute {
 struct TableSource {
     std::vector<LocalDomain> domains;
     std::vector<StaticRoute> routes;
+    std::string hostname;                   // of this server; empty = not said
     std::string recipient_delimiter = "+";  // each of its characters; empty = no tags
     LocalPartCase local_part_case = LocalPartCase::Folded;
     std::string mailbox_path;  // template of mailbox_path.h
@@ -174,12 +176,14 @@ private:
 
     const Domain* find_domain(std::string_view name) const;
     const StaticRoute* find_route(std::string_view name) const;
+    bool is_our_postmaster(const Mailbox& mailbox) const;
     std::optional<Found> find(const Domain& domain, std::string_view local_part) const;
 
     std::vector<std::unique_ptr<Domain>> domains_;  // in the order of the configuration
     Map<const Domain*> domain_index_;
     Map<StaticRoute> routes_;
     std::vector<std::vector<Mailbox>> aliases_;
+    std::string hostname_;  // key
     std::string delimiter_;
     LocalPartCase local_part_case_ = LocalPartCase::Folded;
     std::optional<MailboxPath> path_;

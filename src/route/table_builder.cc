@@ -14,6 +14,7 @@ public:
     explicit TableBuilder(const TableSource& source) : source_(source) {}
 
     Table::Built build() {
+        table_->hostname_ = domain_key(source_.hostname).value_or("");
         table_->delimiter_ = source_.recipient_delimiter;
         table_->local_part_case_ = source_.local_part_case;
         read_path();

@@ -20,6 +20,7 @@ Mailbox at(std::string local_part, std::string domain = "a.example") {
 TableSource source() {
     TableSource out;
     out.mailbox_path = "/mail/{domain}/{local}";
+    out.hostname = "mx1.our.example";
     out.domains.push_back(
         {.name = "a.example",
          .mailboxes = {at("joe"), at("ann+news"), at("ann"), at("keep"), at("x"), at("y")},
@@ -112,6 +113,9 @@ const ResolveCase kResolveCases[] = {
     {"PostmasterWithTagIsPostmaster", "postmaster+x", "a.example", "joe@a.example"},
     {"PostmasterGoesWhereConfigured", "postmaster", "b.example", "any@b.example"},
     {"BarePostmasterIsTheFirstDomains", "Postmaster", "", "joe@a.example"},
+    {"PostmasterOfOurHostnameIsTheFirstDomains", "Postmaster", "MX1.our.example", "joe@a.example"},
+    {"OthersAtOurHostnameAreNot", "joe", "mx1.our.example", "relay"},
+    {"PostmasterElsewhereIsRelayed", "postmaster", "else.example", "relay"},
     {"ALabelIsFoundByItsULabel", "leser",
      "b\xC3\xBC"
      "cher.example",

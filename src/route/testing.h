@@ -161,7 +161,7 @@ private:
 };
 
 // Doors that nothing here goes through.
-struct NoDoors : world::Net, world::Disk, world::Worker, world::Process {
+struct NoDoors : world::Net, world::Disk, world::Worker, world::Process, world::Tls {
     explicit NoDoors(world::Executor& its) : executor_(its) {}
     Result<std::unique_ptr<world::Listener>, world::NetError> listen(
         const world::Endpoint&, world::ListenOptions) override {
@@ -198,6 +198,24 @@ struct NoDoors : world::Net, world::Disk, world::Worker, world::Process {
     Task<world::ProcessEnd> run(world::ProcessRequest, world::ProcessInput) override {
         std::abort();
     }
+    Result<std::shared_ptr<const world::TlsServerContext>, world::TlsError> server_context(
+        world::TlsServerOptions) override {
+        std::abort();
+    }
+    Result<std::shared_ptr<const world::TlsClientContext>, world::TlsError> client_context(
+        world::TlsClientOptions) override {
+        std::abort();
+    }
+    Task<Result<std::unique_ptr<world::TlsStream>, world::TlsError>> accept(
+        std::shared_ptr<world::Stream>, std::shared_ptr<const world::TlsServerContext>,
+        Deadline) override {
+        std::abort();
+    }
+    Task<Result<std::unique_ptr<world::TlsStream>, world::TlsError>> connect(
+        std::shared_ptr<world::Stream>, std::shared_ptr<const world::TlsClientContext>,
+        world::TlsPeer, Deadline) override {
+        std::abort();
+    }
     world::Executor& executor() override { return executor_; }
 
 private:
@@ -211,7 +229,7 @@ struct Rig {
     NoDoors none{executor};
     NoLog log;
     TextResolver resolver;
-    world::World world{clock, random, none, none, executor, none, log, resolver, none};
+    world::World world{clock, random, none, none, executor, none, log, resolver, none, none};
     HostsOptions options{
         .own_names = {"us.example", "Other-Us.example."},
         .own_addresses = {*IpAddress::parse("192.0.2.99"), *IpAddress::parse("2001:db8::99")}};

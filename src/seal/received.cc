@@ -122,6 +122,8 @@ std::string received_field(const ReceivedFacts& facts) {
     if (facts.recipient) {
         words.push_back("for <" + without_controls(facts.recipient->text()) + ">");
     }
+    // RFC 6710 §7: an additional clause.
+    if (facts.priority) words.push_back("PRIORITY " + std::to_string(*facts.priority));
     words.back() += ";";
     words.push_back(date_time(facts.at, facts.zone_minutes));
     return folded("Received", words);

@@ -18,6 +18,8 @@
 
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -34,6 +36,7 @@ struct ReceivedFacts {
     std::string_view host;          // ours
     MessageId id;
     const Mailbox* recipient = nullptr;  // the only one, as the client named it; else null
+    std::optional<int8_t> priority;      // RFC 6710 §7; none = not asked for
     Wall at;
     int zone_minutes = 0;  // east of UTC
 };

@@ -32,6 +32,17 @@ TEST(ReceivedField, NamesClientHostProtocolIdRecipientAndDate) {
               "\tSat, 21 Nov 2026 21:04:05 +0000\r\n");
 }
 
+// RFC 6710 §7.
+TEST(ReceivedField, APriorityThatWasAskedForIsNamed) {
+    ClientFacts client = from("a.example");
+    std::string got = received_field({.client = client,
+                                      .host = "mx.example.org",
+                                      .id = MessageId{1},
+                                      .priority = int8_t{-4},
+                                      .at = Wall{1'700'000'000'000'000}});
+    EXPECT_TRUE(got.contains(" PRIORITY -4; Tue, ")) << got;
+}
+
 TEST(ReceivedField, ClientWithoutReverseNameIsUnknown) {
     EXPECT_EQ(field(from("a.example")),
               "Received: from a.example (unknown [192.0.2.7]) by mx.example.org with ESMTP\r\n"

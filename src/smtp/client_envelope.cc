@@ -5,6 +5,7 @@
 #include <cassert>
 #include <utility>
 
+#include "base/situation.h"
 #include "smtp/client_session.h"
 
 namespace postrider::smtp {
@@ -66,7 +67,7 @@ bool ClientSession::fits_domain_limit(const std::string& domain) {
 
 // RFC 2920 §3.1: MAIL, RCPT and RSET may stand anywhere in a group, DATA at its end.
 void ClientSession::send_commands() {
-    bool pipelining = capabilities_.pipelining;
+    bool pipelining = capabilities_.pipelining && !forced(Switch::SmtpOneCommandAtATime);
     if (std::exchange(reset_needed_, false)) {
         send("RSET");
         owe(ClientWait::Reset);
@@ -74,7 +75,8 @@ void ClientSession::send_commands() {
     }
     do {
         send_next_command();
-    } while (pipelining && transaction_->sent < transaction_->tried.size() + 2 &&
+    } while (pipelining &&
+             transaction_->sent < transaction_->tried.size() + (transaction_->chunked ? 1 : 2) &&
              output_.size() < kGroupOctetsMax);
 }
 
@@ -89,7 +91,8 @@ void ClientSession::send_next_command() {
         ++transactions_;
     } else if (number <= transaction.tried.size()) {
         uint32_t recipient = transaction.tried[number - 1];
-        append_rcpt_command(output_, transaction.request.recipients[recipient], capabilities_);
+        append_rcpt_command(output_, transaction.request.recipients[recipient], transaction.request,
+                            capabilities_);
         owe(ClientWait::Rcpt, recipient);
     } else {
         output_ += "DATA\r\n";
@@ -118,6 +121,8 @@ void ClientSession::group_answered() {
         reset_needed_ = true;
         return finish_transaction();
     }
+    // RFC 3030 §2: "after all MAIL and RCPT responses are collected".
+    if (!rcpt_left && transaction.chunked) return enter(State::Content);
     send_commands();
 }
 

@@ -33,6 +33,8 @@ struct Script {
     std::vector<Replies> turns;
     std::size_t recipients_max = 100;
     std::optional<LocalReason> content_fails;
+    ClientSecurity security = ClientSecurity::None;
+    bool handshake_fails = false;
 };
 
 inline Recipient to(std::string_view local, std::string_view domain = "x.example") {
@@ -83,7 +85,7 @@ public:
     Runner(const Script& script, std::size_t chunk_octets)
         : script_(script),
           chunk_octets_(chunk_octets),
-          session_({script.mode, "me.example", script.recipients_max}) {}
+          session_({script.mode, "me.example", script.recipients_max, script.security}) {}
 
     Course run() {
         for (int steps = 0; steps < 20'000 && !run_.closed; ++steps) step();
@@ -106,6 +108,11 @@ private:
             }
         } else if (std::get_if<action::NeedReply>(&action)) {
             hear();
+        } else if (std::get_if<action::Handshake>(&action)) {
+            EXPECT_TRUE(input_.empty()) << "octets of plaintext are left";
+            run_.course += "C: (handshake)\n";
+            if (script_.handshake_fails) return session_.handshake_failed("no shared cipher");
+            session_.handle_secured();
         } else if (std::get_if<action::SendContent>(&action)) {
             run_.course += "C: (content)\n";
             if (script_.content_fails) return session_.content_failed(*script_.content_fails);

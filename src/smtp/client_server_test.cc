@@ -56,8 +56,8 @@ private:
                 std::string replies = server.take_replies();
                 if (replies.empty()) return client.handle_end_of_stream();
                 client.handle_bytes(replies);
-            } else if (std::get_if<action::SendContent>(&next)) {
-                send_content();
+            } else if (auto* content = std::get_if<action::SendContent>(&next)) {
+                content->chunked ? send_chunk() : send_content();
             } else if (auto* done = std::get_if<action::TransactionDone>(&next)) {
                 results_ = std::move(done->results);
             } else if (auto* end = std::get_if<action::Closed>(&next)) {
@@ -82,6 +82,11 @@ private:
         auto end = encoder.finish();
         ASSERT_TRUE(end);
         server.feed(*end, cut_);
+        client.content_sent(content_.size());
+    }
+
+    void send_chunk() {
+        server.feed(content_, cut_);
         client.content_sent(content_.size());
     }
 
@@ -115,6 +120,27 @@ TEST(ClientAndServer, MessagesArriveAsTheyWereStored) {
                 EXPECT_EQ(pair.server.messages[1], "x\r\n");
                 EXPECT_EQ(pair.closed->kind, CloseReason::Kind::Quit);
             }
+        }
+    }
+}
+
+TEST(ClientAndServer, BinaryArrivesOctetByOctet) {
+    constexpr std::string_view kBinary("a: b\r\n\r\n\0\r\r\n.\n\n.\r\n\xff\r", 20);
+    for (ClientMode mode : {ClientMode::Smtp, ClientMode::Lmtp}) {
+        for (std::size_t cut : {1, 2, 3, 7, 1000}) {
+            ServerOptions options = ScriptedDriver::test_options();
+            options.chunking = options.binary_mime = true;
+            ConnectionPair pair(mode, options, cut);
+            TransactionRequest request = message({to("b"), to("c")});
+            request.body = BodyType::BinaryMime;
+            EXPECT_EQ(text_of(pair.send(request, kBinary)), "accepted accepted ");
+            EXPECT_EQ(text_of(pair.send(message({to("d")}), "x\r\n")), "accepted ");
+            pair.server.answers = {{}, {}, {}, Reply(452, {4, 3, 1}, "full")};
+            EXPECT_EQ(text_of(pair.send(request, kBinary)), "temporary temporary ");
+            pair.quit();
+            ASSERT_EQ(pair.server.messages.size(), 2u);
+            EXPECT_EQ(pair.server.messages[0], kBinary);
+            EXPECT_EQ(pair.server.messages[1], "x\r\n");
         }
     }
 }

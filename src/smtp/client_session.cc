@@ -6,6 +6,8 @@
 #include <cassert>
 #include <utility>
 
+#include "base/situation.h"
+
 namespace postrider::smtp {
 
 namespace {
@@ -23,10 +25,13 @@ static_assert([] {
 constexpr uint32_t bit(State state) { return 1u << static_cast<unsigned>(state); }
 
 // Where each state may go; to Closed from everywhere. The table of the header, as numbers.
-constexpr std::array<uint32_t, 10> kNextStates = {
+constexpr std::array<uint32_t, 13> kNextStates = {
     /* Greeting */ bit(State::Hello) | bit(State::Quit),
-    /* Hello    */ bit(State::Ready) | bit(State::Helo) | bit(State::Quit),
-    /* Helo     */ bit(State::Ready) | bit(State::Quit),
+    /* Hello    */ bit(State::Ready) | bit(State::Auth) | bit(State::Helo) | bit(State::StartTls) |
+        bit(State::Quit),
+    /* Helo     */ bit(State::Ready) | bit(State::Auth) | bit(State::Quit),
+    /* StartTls */ bit(State::Handshake) | bit(State::Ready) | bit(State::Auth) | bit(State::Quit),
+    /* Handshake*/ bit(State::Hello),
     /* Ready    */ bit(State::Envelope) | bit(State::Quit),
     /* Envelope */ bit(State::Content) | bit(State::Void) | bit(State::Ready) | bit(State::Quit),
     /* Content  */ bit(State::Final),
@@ -34,6 +39,7 @@ constexpr std::array<uint32_t, 10> kNextStates = {
     /* Void     */ bit(State::Ready) | bit(State::Quit),
     /* Quit     */ 0,
     /* Closed   */ 0,
+    /* Auth     */ bit(State::Ready) | bit(State::Quit),
 };
 
 }  // namespace
@@ -46,7 +52,8 @@ ClientSession::ClientSession(ClientOptions options) : options_(std::move(options
 Action ClientSession::next_action() {
     if (done_) return action::TransactionDone{*std::exchange(done_, std::nullopt)};
     drop_taken_output();
-    if (!output_.empty() && parser_.in_reply()) {
+    bool must_be_silent = !output_.empty() || state_ == State::Handshake;
+    if (must_be_silent && parser_.in_reply()) {
         close({CloseReason::Kind::BadReply,
                stage(),
                nullptr,
@@ -60,8 +67,13 @@ Action ClientSession::next_action() {
     switch (state_) {
         case State::Ready:
             return action::Ready{};
+        case State::Handshake:
+            return action::Handshake{};
         case State::Content:
-            return action::SendContent{};
+            return action::SendContent{transaction_->chunked};
+        case State::Auth:
+            if (next_owed_ < owed_.size()) return action::NeedReply{waiting_for(), replies_};
+            return action::Authenticate{challenge_};
         case State::Closed:
             return action::Closed{reason_};
         default:
@@ -84,6 +96,9 @@ void ClientSession::enter(State state) {
         case State::Helo:
             send("HELO ", options_.hello_name);
             return owe(ClientWait::Hello);
+        case State::StartTls:
+            send("STARTTLS");
+            return owe(ClientWait::StartTls);
         case State::Envelope:
             return send_commands();
         case State::Final:
@@ -102,9 +117,16 @@ void ClientSession::enter(State state) {
         case State::Closed:
             output_.clear();
             return;
-        case State::Greeting:
-        case State::Ready:
         case State::Content:
+            // RFC 3030 §2: all of it in one chunk.
+            if (transaction_->chunked) {
+                send("BDAT ", fmt::format("{} LAST", transaction_->request.content_octets));
+            }
+            return;
+        case State::Greeting:
+        case State::Handshake:
+        case State::Auth:
+        case State::Ready:
             return;
     }
 }
@@ -113,6 +135,7 @@ void ClientSession::handle_bytes(std::string_view bytes) {
     while (!bytes.empty() && state_ != State::Closed) {
         Result<std::optional<Reply>, ReplyError> reply = parser_.next(bytes);
         if (!reply) {
+            reached(Situation::SmtpMalformedReply);
             return close(
                 {CloseReason::Kind::BadReply, stage(), nullptr, {{4, 5, 0}, reply.error().text()}});
         }
@@ -143,6 +166,7 @@ void ClientSession::abort(std::string_view why) {
 
 void ClientSession::content_sent(uint64_t octets) {
     assert(state_ == State::Content);
+    assert(!transaction_->chunked || octets == transaction_->request.content_octets);
     transcript_.note(fmt::format("content of {} octets sent", octets));
     enter(State::Final);
 }
@@ -165,6 +189,7 @@ void ClientSession::begin(TransactionRequest request) {
         resolve_rest(result_of(*reason, Stage::NotSent));
         return finish_transaction();
     }
+    transaction_->chunked = goes_in_chunks(transaction_->request);
     choose_recipients();
     if (transaction_->tried.empty()) {
         // The peer's limits leave no room on this connection, but do on a new one.
@@ -195,6 +220,10 @@ void ClientSession::on_reply(std::shared_ptr<const Reply> reply) {
         case State::Hello:
         case State::Helo:
             return on_hello(std::move(reply));
+        case State::StartTls:
+            return on_start_tls(*reply);
+        case State::Auth:
+            return on_auth(*reply);
         case State::Envelope:
             return on_envelope(owed, std::move(reply));
         case State::Final:
@@ -202,6 +231,7 @@ void ClientSession::on_reply(std::shared_ptr<const Reply> reply) {
         case State::Void:
             reset_needed_ = !reply->is_positive();
             return finish_transaction();
+        case State::Handshake:
         case State::Ready:
         case State::Content:
         case State::Quit:
@@ -231,7 +261,7 @@ void ClientSession::on_hello(std::shared_ptr<const Reply> reply) {
         bool extended = state_ == State::Hello;
         capabilities_ = Capabilities::parse(*reply);
         if (!extended) capabilities_ = {.name = std::move(capabilities_.name)};
-        return enter(State::Ready);
+        return greeted();
     }
     bool helo_may_help = state_ == State::Hello && options_.mode == ClientMode::Smtp;
     if (reply->is_permanent() && helo_may_help) return enter(State::Helo);
@@ -275,6 +305,7 @@ void ClientSession::drop_taken_output() {
 
 ClientWait ClientSession::waiting_for() const {
     if (state_ == State::Content) return ClientWait::DataBlock;
+    if (state_ == State::Handshake) return ClientWait::Handshake;
     assert(next_owed_ < owed_.size());
     return owed_[next_owed_].to;
 }
@@ -285,7 +316,11 @@ Stage ClientSession::stage() const {
             return Stage::Greeting;
         case State::Hello:
         case State::Helo:
+        case State::Auth:
             return Stage::Hello;
+        case State::StartTls:
+        case State::Handshake:
+            return Stage::Tls;
         case State::Envelope:
             return stage_of(waiting_for());
         case State::Content:
@@ -304,12 +339,12 @@ Stage ClientSession::stage() const {
 
 // RFC 5321 §3.1: a refused client still says QUIT.
 void ClientSession::refuse(std::shared_ptr<const Reply> reply) {
-    Stage stage = state_ == State::Greeting ? Stage::Greeting : Stage::Hello;
-    reason_ = {CloseReason::Kind::Refused, stage, std::move(reply), {}};
+    reason_ = {CloseReason::Kind::Refused, stage(), std::move(reply), {}};
     enter(State::Quit);
 }
 
 void ClientSession::bad_reply(const Reply& reply, Stage stage, std::string_view why) {
+    reached(Situation::SmtpWrongReply);
     close({CloseReason::Kind::BadReply,
            stage,
            nullptr,
@@ -350,7 +385,11 @@ Stage stage_of(ClientWait wait) {
         case ClientWait::Greeting:
             return Stage::Greeting;
         case ClientWait::Hello:
+        case ClientWait::Auth:
             return Stage::Hello;
+        case ClientWait::StartTls:
+        case ClientWait::Handshake:
+            return Stage::Tls;
         case ClientWait::Reset:
         case ClientWait::Mail:
             return Stage::Mail;
@@ -374,6 +413,10 @@ std::string_view text_of(ClientWait wait) {
             return "greeting";
         case ClientWait::Hello:
             return "reply to EHLO";
+        case ClientWait::StartTls:
+            return "reply to STARTTLS";
+        case ClientWait::Handshake:
+            return "end of the TLS handshake";
         case ClientWait::Mail:
             return "reply to MAIL";
         case ClientWait::Rcpt:
@@ -388,6 +431,8 @@ std::string_view text_of(ClientWait wait) {
             return "reply to RSET";
         case ClientWait::Quit:
             return "reply to QUIT";
+        case ClientWait::Auth:
+            return "reply to AUTH";
     }
     return "";
 }

@@ -33,6 +33,7 @@ constexpr std::string_view kSayings[] = {
     "552 full\r\n",
     "250-un",
     "\r\n",
+    "250-mx\r\n250-CHUNKING\r\n250-BINARYMIME\r\n250 DSN\r\n",
 };
 
 struct Input {
@@ -56,6 +57,7 @@ TransactionRequest message(uint8_t choice) {
     if (choice & 16) request.body = BodyType::EightBitMime;
     if (choice & 32) request.smtputf8 = true;
     if (choice & 64) request.content_octets = 6000;
+    if (choice & 128) request.body = BodyType::BinaryMime;
     return request;
 }
 
@@ -80,6 +82,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, std::size_t size) {
     ClientSession session({mode, "me.example", 4});
     std::size_t recipients = 0;  // of the transaction that runs; 0 = none
     bool content_sent = false;
+    uint64_t content_octets = 0;  // of the transaction that runs
     for (std::size_t steps = 0;; ++steps) {
         require(steps < 16 * (size + 100));
         Action next = session.next_action();
@@ -87,7 +90,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, std::size_t size) {
             require(send->bytes.ends_with("\r\n") && send->bytes.size() < 20'000);
         } else if (std::get_if<action::NeedReply>(&next)) {
             hear(session, input);
-        } else if (std::get_if<action::SendContent>(&next)) {
+        } else if (auto* content = std::get_if<action::SendContent>(&next)) {
             uint8_t choice = input.next();
             if (choice < 16) {
                 session.content_failed({{4, 3, 0}, "disk"});
@@ -95,7 +98,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, std::size_t size) {
                 hear(session, input);
                 if (session.state() == ClientSession::State::Content) session.handle_timeout();
             } else {
-                session.content_sent(6);
+                session.content_sent(content->chunked ? content_octets : 6);
                 content_sent = true;
             }
         } else if (auto* done = std::get_if<action::TransactionDone>(&next)) {
@@ -117,6 +120,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, std::size_t size) {
             } else {
                 TransactionRequest request = message(choice);
                 recipients = request.recipients.size();
+                content_octets = request.content_octets;
                 session.begin(std::move(request));
             }
         } else {

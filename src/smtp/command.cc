@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 #include "mail/domain.h"
 #include "smtp/parameters.h"
 #include "smtp/path.h"
+#include "smtp/sasl/base64.h"
 
 namespace postrider::smtp {
 namespace {
@@ -20,6 +22,7 @@ constexpr std::array kWords = {
     Word{"MAIL", Verb::Mail},
     Word{"RCPT", Verb::Rcpt},
     Word{"DATA", Verb::Data},
+    Word{"BDAT", Verb::Bdat},
     Word{"EHLO", Verb::Ehlo},
     Word{"QUIT", Verb::Quit},
     Word{"RSET", Verb::Rset},
@@ -29,15 +32,16 @@ constexpr std::array kWords = {
     Word{"VRFY", Verb::Vrfy},
     Word{"EXPN", Verb::Expn},
     Word{"HELP", Verb::Help},
+    Word{"STARTTLS", Verb::StartTls},
+    Word{"AUTH", Verb::Auth},
+    Word{"ETRN", Verb::Etrn},
+    Word{"XCLIENT", Verb::XClient},
+    Word{"XFORWARD", Verb::XForward},
     // RFC 5321 §4.2.4: 502 for what is recognised and not implemented.
-    Word{"STARTTLS", Verb::NotImplemented},  // RFC 3207
-    Word{"AUTH", Verb::NotImplemented},      // RFC 4954
-    Word{"BDAT", Verb::NotImplemented},      // RFC 3030
-    Word{"BURL", Verb::NotImplemented},      // RFC 4468
-    Word{"ETRN", Verb::NotImplemented},      // RFC 1985
-    Word{"ATRN", Verb::NotImplemented},      // RFC 2645
-    Word{"TURN", Verb::NotImplemented},      // RFC 5321 appendix F.1
-    Word{"SEND", Verb::NotImplemented},      // RFC 5321 appendix F.6, as the next two
+    Word{"BURL", Verb::NotImplemented},  // RFC 4468
+    Word{"ATRN", Verb::NotImplemented},  // RFC 2645
+    Word{"TURN", Verb::NotImplemented},  // RFC 5321 appendix F.1
+    Word{"SEND", Verb::NotImplemented},  // RFC 5321 appendix F.6, as the next two
     Word{"SOML", Verb::NotImplemented},
     Word{"SAML", Verb::NotImplemented},
     Word{"GET", Verb::Foreign},
@@ -83,10 +87,11 @@ Result<Clause, Reply> parse_clause(std::string_view argument, std::string_view k
 
 // Why a path was refused: bad grammar, or good grammar with UTF-8 that was not asked for.
 template <typename Parse>
-Reply bad_path(const Clause& clause, EnhancedStatus bad_address, const Error& error, Parse parse) {
-    // RFC 6531 §3.5: 553 and 5.6.7 for an address that needs SMTPUTF8.
+Reply bad_path(const Clause& clause, uint16_t not_ascii, EnhancedStatus bad_address,
+               const Error& error, Parse parse) {
+    // RFC 6531 §3.5: 550 for a sender, 553 for a recipient, both with 5.6.7.
     if (std::ranges::any_of(clause.path, is_eight_bit) && parse(clause.path, AddressForm::Utf8)) {
-        return {553, {5, 6, 7}, "the address is not ASCII and SMTPUTF8 was not given"};
+        return {not_ascii, {5, 6, 7}, "the address is not ASCII and SMTPUTF8 was not given"};
     }
     return {501, bad_address, error.message};
 }
@@ -118,7 +123,8 @@ Result<MailCommand, Reply> parse_mail(std::string_view argument, const Offered& 
     const AddressForm form = command.parameters.smtputf8 ? AddressForm::Utf8 : AddressForm::Ascii;
     auto path = parse_reverse_path(clause->path, form);
     if (!path) {
-        return std::unexpected(bad_path(*clause, kBadSender, path.error(), parse_reverse_path));
+        return std::unexpected(
+            bad_path(*clause, 550, kBadSender, path.error(), parse_reverse_path));
     }
     if (!parameters) return std::unexpected(std::move(parameters.error()));
     command.reverse_path = std::move(*path);
@@ -133,7 +139,8 @@ Result<RcptCommand, Reply> parse_rcpt(std::string_view argument, const Offered& 
     if (!clause) return std::unexpected(std::move(clause.error()));
     auto path = parse_forward_path(clause->path, form);
     if (!path) {
-        return std::unexpected(bad_path(*clause, kBadRecipient, path.error(), parse_forward_path));
+        return std::unexpected(
+            bad_path(*clause, 553, kBadRecipient, path.error(), parse_forward_path));
     }
     RcptCommand command{std::move(*path), {}};
     if (auto parsed = parse_parameters(clause->parameters, offered, command.parameters); !parsed) {
@@ -158,10 +165,68 @@ Result<std::string_view, Reply> parse_hello(std::string_view argument) {
     return argument;
 }
 
-// RFC 5321 §4.1.1.6.
-Result<std::string_view, Reply> parse_vrfy(std::string_view argument) {
-    if (argument.empty() || argument == "\"\"" || std::ranges::any_of(argument, is_eight_bit)) {
-        return refuse(501, {5, 5, 4}, "VRFY needs a name or an address");
+// RFC 3030 §2.
+Result<BdatCommand, Reply> parse_bdat(std::string_view argument) {
+    const std::string_view size = argument.substr(0, argument.find(' '));
+    BdatCommand command;
+    command.last = equals_ignoring_case(argument.substr(size.size()), " LAST");
+    if (size.empty() || !std::ranges::all_of(size, [](char c) { return c >= '0' && c <= '9'; }) ||
+        (size.size() < argument.size() && !command.last)) {
+        return refuse(501, {5, 5, 4}, "the form is BDAT octets, or BDAT octets LAST");
+    }
+    const auto [end, error] =
+        std::from_chars(size.data(), size.data() + size.size(), command.octets);
+    if (error != std::errc()) command.octets = UINT64_MAX;
+    return command;
+}
+
+// RFC 4954 §4, §8: sasl-mech = 1*20(UPPER-ALPHA / DIGIT / "-" / "_"), taken in any case.
+Result<AuthCommand, Reply> parse_auth(std::string_view argument) {
+    AuthCommand command;
+    command.mechanism = argument.substr(0, argument.find(' '));
+    const bool is_name = std::ranges::all_of(command.mechanism, [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '-' || c == '_';
+    });
+    if (command.mechanism.empty() || command.mechanism.size() > 20 || !is_name) {
+        return refuse(501, {5, 5, 4}, "the form is AUTH mechanism, or AUTH mechanism response");
+    }
+    if (command.mechanism.size() == argument.size()) return command;
+    const std::string_view response = argument.substr(command.mechanism.size() + 1);
+    command.initial = response == "=" ? std::string() : sasl::decode_base64(response);
+    if (!command.initial || (response != "=" && command.initial->empty())) {
+        return refuse(501, {5, 5, 2}, "the response is not base64");
+    }
+    return command;
+}
+
+// RFC 1985 §5.
+Result<EtrnCommand, Reply> parse_etrn(std::string_view argument) {
+    if (argument.empty()) return refuse(500, {5, 5, 4}, "ETRN needs the name of a domain");
+    EtrnCommand command;
+    command.below = argument.starts_with('@');
+    if (command.below) argument.remove_prefix(1);
+    auto domain = parse_domain(argument);
+    if (!domain) return refuse(501, {5, 5, 4}, "the name of a domain: " + domain.error().message);
+    command.domain = std::move(*domain);
+    return command;
+}
+
+// RFC 5321 §4.1.1.6; RFC 6531 §3.7.4.2.
+Result<std::string_view, Reply> parse_vrfy(std::string_view argument, const Offered& offered) {
+    constexpr std::string_view kSmtpUtf8 = " SMTPUTF8";
+    bool utf8 = false;
+    if (offered.smtputf8 && argument.size() > kSmtpUtf8.size()) {
+        const std::size_t text = argument.size() - kSmtpUtf8.size();
+        utf8 = equals_ignoring_case(argument.substr(text), kSmtpUtf8);
+        if (utf8) argument = argument.substr(0, text);
+    }
+    if (argument.empty() || argument == "\"\"") {
+        return refuse(501, {5, 5, 4}, "a name or an address is needed");
+    }
+    if (std::ranges::any_of(argument, is_eight_bit)) {
+        if (!utf8) return refuse(501, {5, 5, 4}, "what is not ASCII needs SMTPUTF8");
+        if (!is_utf8(argument)) return refuse(501, {5, 5, 4}, "the name is not UTF-8");
     }
     return argument;
 }

@@ -30,6 +30,27 @@ struct Case {
     const char* want;
 };
 
+// RFC 4954 §5.
+TEST(Command, WhoSubmittedIsAMailboxOrUnknown) {
+    constexpr Case kCases[] = {
+        {"alice@our.test", "alice@our.test"},
+        {"e+3Dmc2@example.com", "e=mc2@example.com"},
+        {"<>", "<>"},
+        {"+3C+3E", "<>"},
+        {"alice", "<>"},  // as Dovecot says of users without a domain
+        {"", "501 5.5.4"},
+        {"a@b@c", "501 5.5.4"},
+        {"alice@", "501 5.5.4"},
+        {"a..b", "501 5.5.4"},
+        {"a+", "501 5.5.4"},
+        {"a+3x", "501 5.5.4"},
+    };
+    for (const Case& one : kCases) {
+        auto mail = parse_mail(std::string("FROM:<a@b> AUTH=") + one.argument, {.auth = true});
+        EXPECT_EQ(mail ? mail->parameters.auth : said(mail), one.want) << one.argument;
+    }
+}
+
 TEST(Command, MailArgumentsAreReadByTheGrammar) {
     constexpr Case kCases[] = {
         {"FROM:<>", "<>"},
@@ -65,7 +86,7 @@ TEST(Command, MailArgumentsAreReadByTheGrammar) {
         {"FROM:<a@b> X-Y", "555 5.5.4"},
         {"FROM:<a@b> BODY=BINARYMIME", "555 5.5.4"},
         {"FROM:<a@b> BODY=7BIT BODY=8BITMIME", "501 5.5.4"},
-        {"FROM:<\xc3\xa9@b>", "553 5.6.7"},
+        {"FROM:<\xc3\xa9@b>", "550 5.6.7"},
         {"FROM:<\xc3\xa9@b> SMTPUTF8", "<\xc3\xa9@b>"},
         {"FROM:<\xc3@b> SMTPUTF8", "501 5.1.7"},
         {"FROM:<a@b c> SIZE=x", "501 5.1.7"},

@@ -58,7 +58,7 @@ DataDecoder::Step DataDecoder::next(std::string_view& input) {
                 continue;
             case Place::LineStart:
             case Place::BareLineStart:
-                if (input.front() == '.') {
+                if (is_dotted() && input.front() == '.') {
                     place_ = place_ == Place::LineStart ? Place::Dot : Place::BareDot;
                     input.remove_prefix(1);
                     continue;
@@ -68,7 +68,9 @@ DataDecoder::Step DataDecoder::next(std::string_view& input) {
                 continue;
             case Place::InLine:
             case Place::Cr:
-                return run(input);
+                return rules_.form == ContentForm::Binary ? binary_header(input) : run(input);
+            case Place::Octets:
+                return octets(input);
             case Place::Over:
                 break;
         }
@@ -112,7 +114,7 @@ DataDecoder::Step DataDecoder::run(std::string_view& input) {
     const char* at = begin;
     while (at < end) {
         if (place_ == Place::LineStart) {
-            if (*at == '.') break;
+            if (is_dotted() && *at == '.') break;
             place_ = Place::InLine;
             line_octets_ = 0;
         }
@@ -157,6 +159,37 @@ DataDecoder::Step DataDecoder::run(std::string_view& input) {
     return give(input, static_cast<std::size_t>(at - begin));
 }
 
+// Line by line up to the empty line, behind which anything may stand.
+DataDecoder::Step DataDecoder::binary_header(std::string_view& input) {
+    std::string_view line = input.substr(0, std::min(input.find('\n'), input.size() - 1) + 1);
+    const std::size_t before = line.size();
+    const Step step = run(line);
+    input.remove_prefix(before - line.size());
+    const bool whole = place_ == Place::LineStart || place_ == Place::BareLineStart;
+    if (step.kind == Step::Kind::Chunk && whole) {
+        if (octets_ - line_begin_ == 2) place_ = Place::Octets;
+        line_begin_ = octets_;
+    }
+    return step;
+}
+
+DataDecoder::Step DataDecoder::octets(std::string_view& input) {
+    const uint64_t size_left = rules_.octets_max - octets_;
+    if (size_left == 0) return broken(ContentRule::TooLarge, place_);
+    const std::string_view chunk = input.substr(0, size_left);
+    eight_bit_ = eight_bit_ || look_at(chunk).eight_bit;
+    input.remove_prefix(chunk.size());
+    octets_ += chunk.size();
+    return {.kind = Step::Kind::Chunk, .chunk = chunk};
+}
+
+DataDecoder::Step DataDecoder::finish() {
+    assert(!is_dotted() && place_ != Place::Over);
+    if (broken_ || place_ != Place::Cr) return {.kind = Step::Kind::Ended};
+    std::string_view nothing;
+    return bare(nothing, ContentRule::BareCr);
+}
+
 DataDecoder::Step DataDecoder::give(std::string_view& input, std::size_t length) {
     assert(length > 0);
     std::string_view chunk = input.substr(0, length);
@@ -188,6 +221,7 @@ DataDecoder::Step DataDecoder::broken(ContentRule rule, Place place) {
 
 // Up to CRLF.CRLF, whatever stands before it.
 DataDecoder::Step DataDecoder::swallow(std::string_view& input) {
+    if (!is_dotted()) input = {};  // whoever counts the chunk's octets knows its end
     while (!input.empty()) {
         if (place_ == Place::InLine || place_ == Place::BareLineStart || place_ == Place::BareDot) {
             const std::size_t cr = std::min(input.find('\r'), input.size());

@@ -1,6 +1,8 @@
-// smtp/data_decoder.h: from the octets behind a 354 to the content of a message.
+// smtp/data_decoder.h: from the octets behind a 354 or a BDAT to the content of a message.
 //
-// Finds the end of the data, takes the stuffed dots out, and holds content to its rules. Chunks are
+// Finds the end of the data, takes the stuffed dots out, and holds content to its rules. In chunks
+// (BDAT) dots mean nothing and the end is told by finish(); the body of a BINARYMIME message is
+// octets, but its header block is lines like any other. Chunks are
 // views into the input: nothing is copied. Scanning goes by memchr over whole lines; a state is
 // kept only across the cut of two inputs.
 //
@@ -9,10 +11,11 @@
 //   2. Content that is given out has every CR before a LF, every LF behind a CR, and no NUL.
 //   3. After a broken rule, next() swallows up to the true end and gives out nothing more.
 //   4. Where the input is cut changes where chunks are cut and nothing else.
+// Of 1 to 3, what follows the header block of a BINARYMIME message keeps the limit of size alone.
 //
 // Threads: one at a time.
 // RFC 5321 §4.1.1.4, §4.5.2 (transparency), §4.5.3.1.6 (line length, without the stuffed dot);
-// RFC 1870 §5 (what counts as size).
+// RFC 1870 §5 (what counts as size); RFC 3030 §2, §3 (chunks, binary).
 
 #pragma once
 
@@ -36,10 +39,18 @@ enum class ContentRule : uint8_t {
     TooLarge
 };
 
+// How the end of content is known, and what it may hold.
+enum class ContentForm : uint8_t {
+    Dotted,  // behind DATA
+    Chunks,  // behind BDAT
+    Binary,  // behind BDAT, with BODY=BINARYMIME
+};
+
 struct ContentRules {
     BareLineEnds bare_line_ends = BareLineEnds::Refuse;
     std::size_t line_octets_max = 1000;  // with CRLF
     uint64_t octets_max = UINT64_MAX;
+    ContentForm form = ContentForm::Dotted;
 };
 
 class DataDecoder {
@@ -59,8 +70,13 @@ public:
     DataDecoder() = default;
     explicit DataDecoder(const ContentRules& rules) : rules_(rules) {}
 
-    // Takes from the front of `input` what it used. REQUIRES: Ended was not given yet.
+    // Takes from the front of `input` what it used. Ended is given for Dotted content only.
+    // REQUIRES: Ended was not given yet.
     Step next(std::string_view& input);
+
+    // The last chunk is whole. Broken if the content may not end so, Chunk if something is still
+    // to be given out (call again), else Ended. REQUIRES: the form is not Dotted.
+    Step finish();
 
     uint64_t octets() const { return octets_; }    // of content given out
     bool eight_bit() const { return eight_bit_; }  // an octet above 127 was given out
@@ -75,6 +91,7 @@ private:
         Dot,      // behind CRLF "." - the dot is held back
         DotCr,    // behind CRLF "." CR - both are held back
         BareDot,  // behind a normalised line end and "." - the dot is held back
+        Octets,   // in a binary body
         Over,
     };
 
@@ -86,6 +103,9 @@ private:
     Step bare(std::string_view& input, ContentRule rule);
     Step broken(ContentRule rule, Place place);
     Step swallow(std::string_view& input);
+    Step binary_header(std::string_view& input);
+    Step octets(std::string_view& input);
+    bool is_dotted() const { return rules_.form == ContentForm::Dotted; }
 
     ContentRules rules_;
     Place place_ = Place::LineStart;
@@ -93,6 +113,7 @@ private:
     bool eight_bit_ = false;
     std::size_t line_octets_ = 0;  // of the present line, so far
     uint64_t octets_ = 0;
+    uint64_t line_begin_ = 0;  // in the header block of a binary message: octets_ at its start
 };
 
 }  // namespace postrider::smtp

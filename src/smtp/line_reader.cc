@@ -8,6 +8,12 @@ namespace postrider::smtp {
 namespace {
 
 bool is_blank(char c) { return c == ' ' || c == '\t'; }
+bool begins_with_auth(std::string_view line) {
+    constexpr std::string_view kAuth = "AUTH ";
+    return std::ranges::equal(line.substr(0, kAuth.size()), kAuth, {},
+                              [](char c) { return c >= 'a' && c <= 'z' ? c - 32 : c; });
+}
+
 bool is_control(char c) { return static_cast<unsigned char>(c) < 32 || c == 127; }
 
 }  // namespace
@@ -17,19 +23,29 @@ void LineReader::release() {
     used_ = false;
 }
 
-std::optional<LineReader::Line> LineReader::next(std::string_view& input) {
+std::optional<LineReader::Line> LineReader::next(std::string_view& input, Auth auth) {
     release();
     if (input.empty()) return std::nullopt;
     const std::size_t lf = input.find('\n');
     const bool whole = lf != std::string_view::npos;
     std::string_view text = input.substr(0, whole ? lf + 1 : input.size());
     input.remove_prefix(text.size());
-    // RFC 5321 §4.5.3.1.4, with CRLF.
-    if (too_long_ || partial_.size() + text.size() + (whole ? 0 : 1) > kCommandLineOctetsMax) {
+    // RFC 5321 §4.5.3.1.4, with CRLF. Nothing is kept of a line before it is seen which it is.
+    const bool is_long = partial_.size() + text.size() + (whole ? 0 : 1) > kCommandLineOctetsMax;
+    if (!too_long_ && is_long) {
+        long_auth_ =
+            auth == Auth::Response ||
+            (auth == Auth::Command &&
+             begins_with_auth(partial_.size() < 5 ? partial_ + std::string(text.substr(0, 5))
+                                                  : partial_));
+        too_long_ =
+            !long_auth_ || partial_.size() + text.size() + (whole ? 0 : 1) > kAuthLineOctetsMax;
+    }
+    if (too_long_) {
         std::string().swap(partial_);
         too_long_ = !whole;
         if (!whole) return std::nullopt;
-        return Line{{}, "the line is too long"};
+        return Line{{}, "the line is too long", long_auth_};
     }
     if (!whole || !partial_.empty()) {
         partial_.append(text);

@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "mail/dsn.h"
 #include "smtp/server_session.h"
 
 namespace postrider::smtp {
@@ -43,6 +44,7 @@ public:
     std::string take_replies() { return std::exchange(replies, {}); }
 
     ServerSession session;
+    AuthOffer auth_offer;
     std::deque<Reply> answers;
     std::string replies;
     std::string events;
@@ -61,6 +63,7 @@ private:
                 return;
             }
             while (session.answers_owed() > 0) decide();
+            auth_owed_ = false;
         }
     }
 
@@ -68,6 +71,10 @@ private:
         if (answers.empty()) return session.accept();
         const Reply answer = answers.front();
         answers.pop_front();
+        if (answer.is_intermediate()) {  // a challenge, where one can be
+            return std::exchange(auth_owed_, false) ? session.challenge(answer.text)
+                                                    : session.accept();
+        }
         answer.code == 0 ? session.accept() : session.answer(answer);  // 0: the usual answer
     }
 
@@ -76,6 +83,7 @@ private:
     void on(const event::NeedInput&) {}
     void on(const event::Opened&) { note("Opened"); }
     void on(const event::Hello& e) {
+        session.offer_auth(auth_offer);
         note(std::string(e.extended ? "Hello extended " : "Hello ") + std::string(e.name));
     }
     void on(const event::MailFrom& e) {
@@ -83,11 +91,30 @@ private:
         if (e.parameters.size) line += " SIZE=" + std::to_string(*e.parameters.size);
         if (e.parameters.body) line += " BODY=" + std::to_string(int(*e.parameters.body));
         if (e.parameters.smtputf8) line += " SMTPUTF8";
+        if (e.parameters.priority) line += " PRIORITY=" + std::to_string(*e.parameters.priority);
+        if (e.parameters.ret) line += " RET=" + std::to_string(int(*e.parameters.ret));
+        if (e.parameters.by) {
+            line += " BY=" + std::to_string(e.parameters.by->seconds) +
+                    (e.parameters.by->returned ? ";R" : ";N") + (e.parameters.by->trace ? "T" : "");
+        }
+        if (e.parameters.hold) line += " HOLD=" + e.parameters.hold->given;
+        if (e.parameters.requiretls) line += " REQUIRETLS";
+        if (!e.parameters.envid.empty()) line += " ENVID=" + e.parameters.envid;
+        if (!e.parameters.auth.empty()) line += " AUTH=" + e.parameters.auth;
         note(line);
     }
-    void on(const event::RcptTo& e) { note("RcptTo <" + e.mailbox.text() + ">"); }
-    void on(const event::DataRequested&) {
-        note("DataRequested");
+    void on(const event::RcptTo& e) {
+        std::string line = "RcptTo <" + e.mailbox.text() + ">";
+        if (e.parameters.notify) line += " NOTIFY=" + text(*e.parameters.notify);
+        if (!e.parameters.orcpt.empty()) line += " ORCPT=" + e.parameters.orcpt;
+        note(line);
+    }
+    void on(const event::ChunkEnded& e) {
+        assert(e.octets == content.size());
+        note("ChunkEnded " + std::to_string(e.octets));
+    }
+    void on(const event::DataRequested& e) {
+        note(e.chunked ? "DataRequested chunked" : "DataRequested");
         content.clear();
     }
     void on(const event::DataChunk& e) {
@@ -103,12 +130,33 @@ private:
         note("DataSpoiled " + e.reply.one_line());
         content.clear();
     }
+    void on(const event::StartTls&) { note("StartTls"); }
+    void on(const event::Handshake&) {
+        note("Handshake");
+        replies += session.take_output();
+        session.handle_secured();
+    }
     void on(const event::TransactionReset&) { note("TransactionReset"); }
+    void on(const event::AuthBegun& e) {
+        auth_owed_ = true;
+        note("AuthBegun " + std::string(e.mechanism) + (e.initial ? " [" + *e.initial + "]" : ""));
+    }
+    void on(const event::AuthResponse& e) {
+        auth_owed_ = true;
+        note("AuthResponse [" + e.octets + "]");
+    }
+    void on(const event::AuthCancelled&) { note("AuthCancelled"); }
     void on(const event::Verify& e) { note("Verify " + std::string(e.text)); }
+    void on(const event::Expand& e) { note("Expand " + std::string(e.text)); }
+    void on(const event::QueueRun& e) { note("QueueRun " + e.domain + (e.below ? " below" : "")); }
+    void on(const event::ClientTold& e) { note("ClientTold " + e.client.text()); }
+    void on(const event::ClientForwarded& e) { note("ClientForwarded " + e.client.text()); }
     void on(const event::Closed& e) {
         if (!closed) note("Closed " + std::string(text_of(e.reason)));
         closed = true;
     }
+
+    bool auth_owed_ = false;
 };
 
 }  // namespace postrider::smtp

@@ -2,7 +2,9 @@
 //
 //   # text          a comment
 //   option: k=v     of ServerOptions, before the first other line
+//   rights: a b     of ServerRights, before the first other line
 //   A: 550 5.1.1 x  the driver's answer to the next decision (else: accepted); "A: usual" accepts
+//   A: 334 text     in an AUTH exchange: a challenge
 //   C: text         the client says text CRLF; \r \n \0 \t \\ and \xHH are octets
 //   C- text         the same without the CRLF
 //   S: text         the server's next line begins with text
@@ -16,6 +18,7 @@
 #include <charconv>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <sstream>
 
 #include <gtest/gtest.h>
@@ -65,7 +68,13 @@ std::string unescape(std::string_view text) {
     return out;
 }
 
-void set_option(ServerOptions& options, const std::string& name, const std::string& value) {
+std::vector<std::string> words(const std::string& text) {
+    std::istringstream in(text);
+    return {std::istream_iterator<std::string>(in), {}};
+}
+
+void set_option(ServerOptions& options, AuthOffer& offer, const std::string& name,
+                const std::string& value) {
     const auto number = [&] { return std::stoul(value); };
     if (name == "lmtp")
         options.protocol = Protocol::Lmtp;
@@ -81,8 +90,33 @@ void set_option(ServerOptions& options, const std::string& name, const std::stri
         options.refusals_max = unsigned(number());
     else if (name == "idle_commands_max")
         options.idle_commands_max = unsigned(number());
+    else if (name == "auth") {
+        options.auth = true;
+        offer.mechanisms = words(value);
+    } else if (name == "auth_after_tls")
+        offer.after_tls = words(value);
     else if (name == "smtputf8")
         options.smtputf8 = number() != 0;
+    else if (name == "chunking")
+        options.chunking = options.binary_mime = number() != 0;
+    else if (name == "dsn")
+        options.dsn = number() != 0;
+    else if (name == "mt_priority")
+        options.mt_priority = number() != 0;
+    else if (name == "starttls")
+        options.starttls = number() != 0;
+    else if (name == "tls_required")
+        options.tls_required = number() != 0;
+    else if (name == "deliver_by")
+        options.deliver_by = true, options.deliver_by_seconds_min = unsigned(number());
+    else if (name == "future_release")
+        options.future_release_seconds_max = unsigned(number());
+    else if (name == "requiretls")
+        options.requiretls = number() != 0;
+    else if (name == "etrn")
+        options.etrn = number() != 0;
+    else if (name == "limits")
+        options.limits = number() != 0;
     else if (name == "enhanced_status_codes")
         options.enhanced_status_codes = number() != 0;
     else if (name == "normalise")
@@ -95,6 +129,7 @@ void set_option(ServerOptions& options, const std::string& name, const std::stri
 
 Reply reply_from(const std::string& text) {
     if (text == "usual") return {};
+    if (text.starts_with("334")) return {334, text.size() > 4 ? text.substr(4) : ""};
     std::istringstream in(text);
     unsigned code = 0, klass = 0, subject = 0, detail = 0;
     char dot = 0;
@@ -110,16 +145,30 @@ public:
 
     void run() {
         ServerOptions options = ScriptedDriver::test_options();
+        ServerRights rights;
         for (std::string line; std::getline(in_, line);) {
             ++number_;
             if (line.empty() || line.starts_with('#')) continue;
             if (line.starts_with("option: ")) {
                 const std::size_t equals = line.find('=');
                 ASSERT_NE(equals, std::string::npos) << line;
-                set_option(options, line.substr(8, equals - 8), line.substr(equals + 1));
+                set_option(options, auth_offer_, line.substr(8, equals - 8),
+                           line.substr(equals + 1));
                 continue;
             }
-            if (!driver_) driver_ = std::make_unique<ScriptedDriver>(options);
+            if (line.starts_with("rights: ")) {
+                rights = {.etrn = line.contains("etrn"),
+                          .expn = line.contains("expn"),
+                          .xclient = line.contains("xclient"),
+                          .xforward = line.contains("xforward")};
+                continue;
+            }
+            if (!driver_) {
+                driver_ = std::make_unique<ScriptedDriver>(options);
+                driver_->session.set_rights(rights);
+                driver_->session.set_time(Wall{});
+            }
+            driver_->auth_offer = auth_offer_;
             const std::string kind = line.substr(0, 2);
             const std::string text = line.size() > 3 ? line.substr(3) : "";
             if (kind == "C:")
@@ -172,6 +221,7 @@ private:
     Play play_;
     std::ifstream in_;
     std::unique_ptr<ScriptedDriver> driver_;
+    AuthOffer auth_offer_;
     std::string pending_;
     std::size_t events_seen_ = 0;
     int number_ = 0;

@@ -14,6 +14,8 @@ std::string_view text_of(event::Reason reason) {
             return "too many idle commands";
         case event::Reason::EarlyData:
             return "data before the go-ahead";
+        case event::Reason::EarlyTls:
+            return "plaintext behind STARTTLS";
         case event::Reason::EndlessData:
             return "endless data";
         case event::Reason::ShutDown:
@@ -32,6 +34,8 @@ std::string_view text_of(WaitingFor waiting) {
             return "a command";
         case WaitingFor::DataBlock:
             return "more of the message";
+        case WaitingFor::Handshake:
+            return "the TLS handshake";
     }
     return "unknown";
 }

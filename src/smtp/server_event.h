@@ -5,17 +5,21 @@
 // the end of the input's buffer.
 //
 // Threads: values.
-// RFC 5321 §3.1 (opening), §4.1.1 (commands), §4.5.3.2 (what is waited for); RFC 2033 §4.2.
+// RFC 5321 §3.1 (opening), §4.1.1 (commands), §4.5.3.2 (what is waited for); RFC 2033 §4.2; RFC
+// 3207 §4.
 
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <string_view>
 #include <variant>
 
 #include "mail/mailbox.h"
 #include "smtp/command.h"
 #include "smtp/reply.h"
+#include "smtp/told_client.h"
 
 namespace postrider::smtp {
 
@@ -47,12 +51,20 @@ struct RcptTo {
     RcptParameters parameters;
 };
 
-// Answer. accept() or a 354 and content follows; a refusal ends the transaction.
-struct DataRequested {};
+// DATA, or the first BDAT of a message. Answer: accept() or a 354 and content follows; a refusal
+// ends the transaction (after BDAT it is said when the chunk was swallowed).
+struct DataRequested {
+    bool chunked = false;  // by BDAT
+};
 
 // Content: dots removed, CRLF kept. Concatenated, the chunks are the message.
 struct DataChunk {
     std::string_view content;
+};
+
+// A chunk is over and more are to come. Answer: accept() sends 250; a refusal ends the transaction.
+struct ChunkEnded {
+    uint64_t octets = 0;  // of content so far
 };
 
 // The message is whole. Answer: one reply, for LMTP one per accepted recipient in their order
@@ -62,8 +74,8 @@ struct DataEnded {
     bool eight_bit = false;  // an octet above 127 was seen, whatever BODY said
 };
 
-// Content broke a rule: drop what was stored. The session swallows the rest and gives this reply
-// itself when the data ends. The transaction is over; no answer is owed.
+// Content broke a rule: drop what was stored, if something was. The session swallows the rest (of
+// the chunk) and gives this reply itself behind it. The transaction is over; no answer is owed.
 struct DataSpoiled {
     Reply reply;
 };
@@ -71,9 +83,53 @@ struct DataSpoiled {
 // RSET, or an accepted EHLO, within a transaction: forget the transaction. Answered already.
 struct TransactionReset {};
 
+// STARTTLS, with nothing behind it. Answer: accept() sends 220, and Handshake follows; a 454 says
+// that TLS is not to be had now.
+struct StartTls {};
+
+// All input is used and nothing more must be read as commands: write the output, shake hands, then
+// handle_secured(). If that fails, close the connection (RFC 3207 §4.1: there is no way back).
+struct Handshake {};
+// AUTH (RFC 4954). Answer: challenge() goes on with the exchange, accept() or a 2yz says that the
+// client is who it claims to be, a refusal ends the exchange.
+struct AuthBegun {
+    std::string_view mechanism;          // one of those offered, as the client wrote it
+    std::optional<std::string> initial;  // decoded
+};
+
+// What the client answers to a challenge, decoded. Answer: as AuthBegun.
+struct AuthResponse {
+    std::string octets;
+};
+
+// The client gave the exchange up, or its response was no base64, or too long. Answered already.
+struct AuthCancelled {};
+
 // VRFY. Answer: accept() sends 252.
 struct Verify {
     std::string_view text;
+};
+
+// EXPN, of a client that may. Answer: a 250 with what stands behind the name, a 252 or a refusal.
+struct Expand {
+    std::string_view text;
+};
+
+// ETRN, of a client that may: RFC 1985 §5.1. Answer: 250 to 253, or 458 or 459.
+struct QueueRun {
+    std::string domain;
+    bool below = false;  // and all domains below it
+};
+
+// XCLIENT: from now on the client is another one. Answer: accept() and the session begins anew with
+// Opened, whose answer is the answer to the command; or a refusal.
+struct ClientTold {
+    ToldClient client;
+};
+
+// XFORWARD: who has handed the next message in, for the log. Answer: accept() sends 250.
+struct ClientForwarded {
+    ToldClient client;
 };
 
 enum class Reason : uint8_t {
@@ -82,6 +138,7 @@ enum class Reason : uint8_t {
     TooManyErrors,  // errors_max or refusals_max
     TooManyIdle,    // idle_commands_max
     EarlyData,      // refuse_early_data
+    EarlyTls,       // plaintext came behind STARTTLS
     EndlessData,    // content that was refused already went on without end
     ShutDown,       // shut_down(), or the driver answered 421
 };
@@ -93,10 +150,12 @@ struct Closed {
 
 }  // namespace event
 
-using Event =
-    std::variant<event::NeedInput, event::Opened, event::Hello, event::MailFrom, event::RcptTo,
-                 event::DataRequested, event::DataChunk, event::DataEnded, event::DataSpoiled,
-                 event::TransactionReset, event::Verify, event::Closed>;
+using Event = std::variant<event::NeedInput, event::Opened, event::Hello, event::MailFrom,
+                           event::RcptTo, event::DataRequested, event::DataChunk, event::DataEnded,
+                           event::DataSpoiled, event::TransactionReset, event::AuthBegun,
+                           event::AuthResponse, event::AuthCancelled, event::Verify, event::Expand,
+                           event::QueueRun, event::ClientTold, event::ClientForwarded,
+                           event::ChunkEnded, event::StartTls, event::Handshake, event::Closed>;
 
 std::string_view text_of(event::Reason reason);
 
@@ -106,6 +165,7 @@ enum class WaitingFor : uint8_t {
     Decision,   // an answer is owed by the driver
     Command,    // the client's next command (RFC 5321 §4.5.3.2.7: at least 5 minutes)
     DataBlock,  // more content, or its end (the same 5 minutes)
+    Handshake,  // the client's side of TLS
 };
 std::string_view text_of(WaitingFor waiting);
 

@@ -30,7 +30,10 @@ Plan plan_from(uint8_t flags, uint8_t cuts) {
     if (flags & 2) plan.options.bare_line_ends = BareLineEnds::Normalise;
     if (flags & 4) plan.options.smtputf8 = true;
     if (flags & 8) plan.options.size_octets_max = 64;
+    plan.options.starttls = flags & 128;
+    plan.options.chunking = plan.options.binary_mime = plan.options.dsn = !(flags & 64);
     if (flags & 16) plan.options.text_line_octets_max = 20;
+    plan.options.auth = flags & 128;
     plan.refuse_some = flags & 32;
     plan.options.recipients_max = 3;
     plan.options.refuse_early_data = false;  // the one rule that sees where input is cut
@@ -39,12 +42,14 @@ Plan plan_from(uint8_t flags, uint8_t cuts) {
 }
 
 void give_answers(ScriptedDriver& driver, const Plan& plan) {
+    if (plan.options.auth) driver.auth_offer = {{"PLAIN", "LOGIN"}, {}};
     if (!plan.refuse_some) return;
     for (int i = 0; i < 24; ++i) {
         driver.answers.push_back({});
         driver.answers.push_back({});
         driver.answers.push_back({});
         driver.answers.push_back({});
+        driver.answers.push_back({334, "go on"});
         driver.answers.push_back({550, {5, 7, 1}, "no"});
     }
 }
@@ -60,9 +65,13 @@ void check_replies(std::string_view replies) {
     }
 }
 
-void check_message(std::string_view message, const Plan& plan) {
+void check_message(std::string_view message, bool binary, const Plan& plan) {
     require(message.size() <= plan.options.size_octets_max);
-    require(message.empty() || message.ends_with("\r\n"));
+    const std::size_t body = message.find("\r\n\r\n");
+    // What came with BODY=BINARYMIME is lines up to its empty line only.
+    if (binary && message.starts_with("\r\n")) return;
+    if (binary) message = message.substr(0, body);
+    require(binary || plan.options.chunking || message.empty() || message.ends_with("\r\n"));
     require(!message.contains('\0'));
     for (std::size_t i = 0; i < message.size(); ++i) {
         if (message[i] == '\r') require(i + 1 < message.size() && message[i + 1] == '\n');
@@ -92,13 +101,16 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, std::size_t size) {
         pieces.feed(input.substr(0, cut));
         input.remove_prefix(cut);
         pieces.session.clear_output();
-        require(pieces.session.memory_octets() < 3 * postrider::kCommandLineOctetsMax);
+        require(pieces.session.memory_octets() < (plan.options.auth
+                                                      ? 2 * postrider::kAuthLineOctetsMax
+                                                      : 3 * postrider::kCommandLineOctetsMax));
         require(pieces.session.state() != State::Closed || pieces.closed);
     }
     require(whole.replies == pieces.replies);
     require(whole.events == pieces.events);
     require(whole.messages == pieces.messages);
     check_replies(whole.replies);
-    for (const std::string& message : whole.messages) check_message(message, plan);
+    const bool binary = whole.events.contains("BODY=2");
+    for (const std::string& message : whole.messages) check_message(message, binary, plan);
     return 0;
 }

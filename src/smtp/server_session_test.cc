@@ -33,18 +33,23 @@ constexpr Row kRows[] = {
     {"MAIL FROM:<>", {"503 5.5.1", "503 5.5.1", "250 2.1.0", "503 5.5.1", "503 5.5.1"}},
     {"RCPT TO:<a@b>", {"503 5.5.1", "503 5.5.1", "503 5.5.1", "250 2.1.5", "250 2.1.5"}},
     {"DATA", {"503 5.5.1", "503 5.5.1", "503 5.5.1", "554 5.5.1", "354 "}},
+    {"BDAT 0", {"503 5.5.1", "503 5.5.1", "503 5.5.1", "554 5.5.1", "250 2.0.0"}},
     {"RSET", {"503 5.5.1", "250 2.0.0", "250 2.0.0", "250 2.0.0", "250 2.0.0"}},
     {"NOOP", {"503 5.5.1", "250 2.0.0", "250 2.0.0", "250 2.0.0", "250 2.0.0"}},
     {"QUIT", {"221 2.0.0", "221 2.0.0", "221 2.0.0", "221 2.0.0", "221 2.0.0"}},
     {"VRFY a", {"503 5.5.1", "252 2.0.0", "252 2.0.0", "252 2.0.0", "252 2.0.0"}},
-    {"EXPN a", {"503 5.5.1", "502 5.5.1", "502 5.5.1", "502 5.5.1", "502 5.5.1"}},
+    {"EXPN a", {"503 5.5.1", "252 2.0.0", "252 2.0.0", "252 2.0.0", "252 2.0.0"}},
+    {"XCLIENT ADDR=192.0.2.1", {"503 5.5.1", "550 5.7.0", "550 5.7.0", "503 5.5.1", "503 5.5.1"}},
+    {"XFORWARD ADDR=192.0.2.1", {"503 5.5.1", "550 5.7.0", "550 5.7.0", "503 5.5.1", "503 5.5.1"}},
     {"HELP", {"503 5.5.1", "214 2.0.0", "214 2.0.0", "214 2.0.0", "214 2.0.0"}},
     {"STARTTLS", {"503 5.5.1", "502 5.5.1", "502 5.5.1", "502 5.5.1", "502 5.5.1"}},
     {"WHAT", {"503 5.5.1", "500 5.5.2", "500 5.5.2", "500 5.5.2", "500 5.5.2"}},
 };
 
 ScriptedDriver in_state(std::size_t column) {
-    ScriptedDriver driver;
+    ServerOptions options = ScriptedDriver::test_options();
+    options.chunking = true;
+    ScriptedDriver driver(options);
     if (column == 0) driver.answers.push_back({554, {5, 7, 1}, "no"});
     driver.feed("");
     constexpr const char* kWay[] = {"", "", "EHLO a\r\n", "EHLO a\r\nMAIL FROM:<>\r\n",
@@ -162,6 +167,25 @@ TEST(ServerSession, DataThatCameTooEarlyIsNeverReadAsCommands) {
     EXPECT_EQ(by_driver.replies.substr(0, 9), "452 4.3.1");
     EXPECT_TRUE(by_driver.events.ends_with("Closed data before the go-ahead\n"));
     EXPECT_FALSE(by_driver.events.contains("evil"));
+}
+
+TEST(ServerSession, QuitBehindARefusedDataIsAnswered) {
+    ScriptedDriver driver = in_state(3);
+    driver.feed("DATA\r\nquit\r\n");
+    EXPECT_EQ(driver.replies, "554 5.5.1 no valid recipients\r\n221 2.0.0 mx.example closing\r\n");
+    EXPECT_FALSE(driver.session.sent_early_data());
+
+    ScriptedDriver by_driver = in_state(4);
+    by_driver.answers.push_back({452, {4, 3, 1}, "full"});
+    by_driver.feed("DATA\r\nQUIT\r\n");
+    EXPECT_EQ(last_line(by_driver.replies), "221 2.0.0 mx.example closing\r\n");
+
+    // What only begins so is content.
+    for (const char* content : {"QUIT now\r\n", "QUIT\n", "QUIT", "RSET\r\n", "NOOP\r\n", "\r\n"}) {
+        ScriptedDriver other = in_state(3);
+        other.feed("DATA\r\n"s + content);
+        EXPECT_TRUE(last_line(other.replies).starts_with("421 4.5.0")) << content;
+    }
 }
 
 TEST(ServerSession, EarlyDataIsTakenWhenTheAnswerIs354) {

@@ -35,6 +35,17 @@ TEST(ServerState, EveryStateCanBeReached) {
     for (std::size_t s = 0; s < kStateCount; ++s) EXPECT_TRUE(reached[s]) << text_of(State(s));
 }
 
+// RFC 3030 §2: chunks are not mixed with DATA, and come after a recipient.
+TEST(ServerState, ChunksComeOnlyAfterARecipientOrAChunk) {
+    for (std::size_t s = 0; s < kStateCount; ++s) {
+        const auto to = next_state(State(s), Transition::ChunkBegun);
+        EXPECT_EQ(to.has_value(), State(s) == State::Rcpt || State(s) == State::Chunks);
+    }
+    EXPECT_EQ(check(State::Chunks, Verb::Data), Check::WithinChunks);
+    EXPECT_EQ(check(State::Chunks, Verb::Rcpt), Check::WithinChunks);
+    EXPECT_EQ(check(State::Chunks, Verb::Bdat), Check::Proceed);
+}
+
 // RFC 5321 §4.1.4: these can be used at any time.
 TEST(ServerState, FreeCommandsProceedWithoutHello) {
     for (const Verb verb : {Verb::Noop, Verb::Help, Verb::Expn, Verb::Vrfy, Verb::Rset, Verb::Quit,

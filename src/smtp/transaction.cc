@@ -7,6 +7,8 @@
 #include <cassert>
 #include <iterator>
 
+#include "mail/dsn.h"
+
 namespace postrider::smtp {
 
 namespace {
@@ -22,7 +24,7 @@ bool needs_smtputf8(const TransactionRequest& request) {
 // The parameters of MAIL. Each writes itself with a leading blank, or nothing. Further extensions
 // are further rows.
 using AppendMailParameter = void (*)(std::string&, const TransactionRequest&, const Capabilities&);
-constexpr std::array<AppendMailParameter, 3> kMailParameters = {
+constexpr std::array<AppendMailParameter, 8> kMailParameters = {
     // RFC 1870 §5
     [](std::string& out, const TransactionRequest& request, const Capabilities& peer) {
         if (peer.size) fmt::format_to(std::back_inserter(out), " SIZE={}", request.content_octets);
@@ -30,10 +32,36 @@ constexpr std::array<AppendMailParameter, 3> kMailParameters = {
     // RFC 6152 §2
     [](std::string& out, const TransactionRequest& request, const Capabilities& peer) {
         if (request.body == BodyType::EightBitMime && peer.eight_bit_mime) out += " BODY=8BITMIME";
+        // RFC 3030 §3; that the peer offers it was looked at before (obstacle).
+        if (request.body == BodyType::BinaryMime) out += " BODY=BINARYMIME";
     },
     // RFC 6531 §3.4
     [](std::string& out, const TransactionRequest& request, const Capabilities& peer) {
         if (peer.smtputf8 && needs_smtputf8(request)) out += " SMTPUTF8";
+    },
+    // RFC 3461 §5.2.1 (b), (a): as they were given to us, or not at all.
+    [](std::string& out, const TransactionRequest& request, const Capabilities& peer) {
+        if (!peer.dsn || !request.dsn_return) return;
+        out += *request.dsn_return == DsnReturn::Full ? " RET=FULL" : " RET=HDRS";
+    },
+    [](std::string& out, const TransactionRequest& request, const Capabilities& peer) {
+        if (peer.dsn && !request.dsn_envid.empty()) out += " ENVID=" + request.dsn_envid;
+    },
+    // RFC 6710 §4.2
+    [](std::string& out, const TransactionRequest& request, const Capabilities& peer) {
+        if (peer.mt_priority) {
+            fmt::format_to(std::back_inserter(out), " MT-PRIORITY={}", request.priority);
+        }
+    },
+    // RFC 2852 §4.1.4
+    [](std::string& out, const TransactionRequest& request, const Capabilities& peer) {
+        if (!peer.deliver_by || !request.by) return;
+        fmt::format_to(std::back_inserter(out), " BY={};{}{}", request.by->seconds,
+                       request.by->returned ? 'R' : 'N', request.by->trace ? "T" : "");
+    },
+    // RFC 8689 §4.2.1
+    [](std::string& out, const TransactionRequest& request, const Capabilities& peer) {
+        if (peer.requiretls && request.requiretls) out += " REQUIRETLS";
     },
 };
 
@@ -45,7 +73,7 @@ std::optional<LocalReason> obstacle(const TransactionRequest& request, const Cap
                            fmt::format("the message has {} octets; the next host takes {} at most",
                                        request.content_octets, peer.size_octets)};
     }
-    if (request.body == BodyType::BinaryMime) {
+    if (request.body == BodyType::BinaryMime && !(peer.chunking && peer.binary_mime)) {
         return LocalReason{{5, 6, 3}, "the message is binary and cannot be sent to the next host"};
     }
     if (request.body == BodyType::EightBitMime && !peer.eight_bit_mime) {
@@ -55,6 +83,24 @@ std::optional<LocalReason> obstacle(const TransactionRequest& request, const Cap
         return LocalReason{{5, 6, 7},
                            "the message needs internationalized mail (SMTPUTF8), which the next "
                            "host does not offer"};
+    }
+    if (request.is_final_delivery) return std::nullopt;
+    // RFC 2852 §4.1.4.1. RFC 3463 §3.4: X.3.3, not capable of selected features.
+    if (request.by && request.by->returned && !peer.deliver_by) {
+        return LocalReason{{5, 3, 3},
+                           "the message is to be given back if it is late (DELIVERBY), which the "
+                           "next host does not offer"};
+    }
+    if (request.by && request.by->returned && peer.deliver_by_min &&
+        std::chrono::seconds(request.by->seconds) < *peer.deliver_by_min) {
+        return LocalReason{{5, 4, 7},
+                           "the next host cannot deliver the message in the time that is left"};
+    }
+    // RFC 8689 §4.2.1, §5: but for reports.
+    if (request.requiretls && !peer.requiretls && !request.reverse_path.is_null()) {
+        return LocalReason{{5, 7, 30},
+                           "the message requires TLS (REQUIRETLS), which the next host "
+                           "does not offer"};
     }
     return std::nullopt;
 }
@@ -70,10 +116,28 @@ void append_mail_command(std::string& out, const TransactionRequest& request,
 }
 
 // RFC 5321 §4.1.1.3
-void append_rcpt_command(std::string& out, const Recipient& recipient, const Capabilities&) {
+void append_rcpt_command(std::string& out, const Recipient& recipient,
+                         const TransactionRequest& request, const Capabilities& peer) {
     out += "RCPT TO:<";
     out += recipient.mailbox.text();
-    out += ">\r\n";
+    out += '>';
+    if (peer.dsn) {
+        // RFC 3461 §5.2.1 (c), (d).
+        std::optional<DsnNotify> notify = recipient.notify;
+        // RFC 2852 §4.1.4.2: a host that does not know until when is asked to tell of delays.
+        if (request.by && !request.by->returned && !peer.deliver_by) {
+            if (!notify) notify = DsnNotify{.failure = true};
+            if (!notify->never) notify->delay = true;
+        }
+        if (notify) out += " NOTIFY=" + text(*notify);
+        if (!recipient.orcpt.empty()) {
+            // RFC 6533 §3: without SMTPUTF8, the form that is ASCII.
+            const std::string orcpt =
+                peer.smtputf8 ? recipient.orcpt : ascii_orcpt(recipient.orcpt);
+            if (orcpt.size() <= kOrcptOctetsMax) out += " ORCPT=" + orcpt;
+        }
+    }
+    out += "\r\n";
 }
 
 TransactionResult result_of(std::shared_ptr<const Reply> reply, Stage stage) {
@@ -110,6 +174,8 @@ std::string_view text_of(Stage stage) {
             return "greeting";
         case Stage::Hello:
             return "EHLO";
+        case Stage::Tls:
+            return "STARTTLS";
         case Stage::NotSent:
             return "before MAIL";
         case Stage::Mail:

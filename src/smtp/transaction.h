@@ -7,7 +7,8 @@
 // status and reason, never neither.
 //
 // Threads: values; replies are shared between results and never change.
-// RFC 5321 §3.3, §4.1.1.2 to 4; RFC 1870 (SIZE), RFC 6152 (8BITMIME), RFC 6531 (SMTPUTF8);
+// RFC 5321 §3.3, §4.1.1.2 to 4; RFC 1870 (SIZE), RFC 6152 (8BITMIME), RFC 6531 (SMTPUTF8),
+// RFC 3030 (BINARYMIME), RFC 3461 §5.2.1 (DSN), RFC 2852 §4.1.4 (DELIVERBY), RFC 8689 §4.2.1;
 // RFC 2033 §4.2 (LMTP); RFC 3463 (status codes).
 
 #pragma once
@@ -23,16 +24,25 @@
 #include "mail/mailbox.h"
 #include "mail/outcome.h"
 #include "smtp/capabilities.h"
+#include "smtp/command.h"
 #include "smtp/reply.h"
 
 namespace postrider::smtp {
 
 struct TransactionRequest {
     ReversePath reverse_path;
-    std::vector<Recipient> recipients;   // at least one
-    uint64_t content_octets = 0;         // as stored: CRLF counted, stuffed dots not
-    BodyType body = BodyType::SevenBit;  // what the content is, whatever its client declared
-    bool smtputf8 = false;               // content or addresses need it
+    std::vector<Recipient> recipients;    // at least one
+    uint64_t content_octets = 0;          // as stored: CRLF counted, stuffed dots not
+    BodyType body = BodyType::SevenBit;   // what the content is, whatever its client declared
+    bool smtputf8 = false;                // content or addresses need it
+    std::optional<DsnReturn> dsn_return;  // RFC 3461 §4.3; empty = not given
+    std::string dsn_envid;                // RFC 3461 §4.4, as given
+    int8_t priority = 0;                  // RFC 6710
+    std::optional<DeliverBy> by;          // RFC 2852: what is left of it
+    bool requiretls = false;              // RFC 8689
+    // To a mailbox (LMTP), not to a further host: what only hosts on the way must know is no
+    // obstacle.
+    bool is_final_delivery = false;
 };
 
 // Which step a result belongs to.
@@ -40,6 +50,7 @@ enum class Stage : uint8_t {
     Connect,  // before the greeting; the session itself never says this
     Greeting,
     Hello,    // EHLO, LHLO, HELO
+    Tls,      // STARTTLS and the handshake
     NotSent,  // decided by us before MAIL
     Mail,
     Rcpt,
@@ -84,7 +95,13 @@ std::optional<LocalReason> obstacle(const TransactionRequest& request, const Cap
 // Appends "MAIL FROM:<...>" with the parameters that the peer offers and this message needs, CRLF.
 void append_mail_command(std::string& out, const TransactionRequest& request,
                          const Capabilities& peer);
-void append_rcpt_command(std::string& out, const Recipient& recipient, const Capabilities& peer);
+void append_rcpt_command(std::string& out, const Recipient& recipient,
+                         const TransactionRequest& request, const Capabilities& peer);
+
+// Whether the content goes by BDAT: only what DATA cannot carry does. REQUIRES: no obstacle().
+inline bool goes_in_chunks(const TransactionRequest& request) {
+    return request.body == BodyType::BinaryMime;
+}
 
 TransactionResult result_of(std::shared_ptr<const Reply> reply, Stage stage);  // 2yz, 4yz or 5yz
 TransactionResult result_of(const LocalReason& reason, Stage stage);

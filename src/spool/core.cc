@@ -5,11 +5,14 @@
 #include <algorithm>
 #include <cassert>
 
+#include "base/situation.h"
 #include "spool/bytes.h"
 
 namespace postrider::spool {
 
 namespace {
+
+constexpr uint64_t kIdsOfADay = (24 * 3600 * 1'000'000ull) << 8;  // see id.h
 
 // What a recipient's change may take when its message is moved, without the reason's text.
 constexpr uint64_t kChangeOctets = 112;
@@ -17,6 +20,15 @@ constexpr std::size_t kGapsInOneRecordMax = 1024;
 
 LargeFields fields_of(const LargeContent& large) {
     return {large.size, large.block_octets, large.block_crcs};
+}
+
+void tell_situation(const SpoolReport& report) {
+    if (report.records > 0) {
+        reached(report.clean_stop ? Situation::SpoolCleanStop : Situation::SpoolUncleanStop);
+    }
+    if (report.torn_octets > 0) reached(Situation::SpoolTornTail);
+    if (!report.damage.empty()) reached(Situation::SpoolDamageAtStart);
+    if (!report.large_missing.empty()) reached(Situation::SpoolLargeFileMissing);
 }
 
 }  // namespace
@@ -163,7 +175,9 @@ std::optional<SpoolError> Core::refuse(const Pending& pending) const {
     using Kind = SpoolError::Kind;
     if (closing_) return SpoolError{Kind::Closed, "the spool is closed"};
     if (failing_) return SpoolError{Kind::DiskFailing, failing_reason_};
-    if (stats_.waiting_octets + pending.payload_octets > options_.waiting_octets_max) {
+    bool many = stats_.waiting_octets + pending.payload_octets > options_.waiting_octets_max;
+    if (many || (pending.payload_octets > 0 && forced(Switch::SpoolSaysBusy))) {
+        reached(Situation::SpoolBusy);
         return SpoolError{
             Kind::Busy, fmt::format("{} octets wait for the disk already", stats_.waiting_octets)};
     }
@@ -215,6 +229,7 @@ void Core::withdraw_late() {
             watch_deadline(pending->deadline);
             return false;
         }
+        reached(Situation::SpoolCommitWithdrawn);
         complete(*pending,
                  std::unexpected(SpoolError{SpoolError::Kind::CallerDeadline,
                                             "the deadline passed while waiting to be written"}));
@@ -261,8 +276,16 @@ Task<SpoolStatus> Core::start(Recovered& out) {
     if (!opened) co_return opened;
     auto image = co_await world_.worker.run(read_spool(world_, options_.directory));
     if (!image) co_return std::unexpected(image.error());
+    // What could not be read may have held a higher id than all that was read, and the wall clock
+    // may have been set back since. By chance, since a skip of an earlier start may be lost too.
+    if (!image->report.damage.empty()) {
+        uint16_t chance = 0;
+        world_.random.fill(std::as_writable_bytes(std::span(&chance, 1)));
+        image->report.highest_id.value += kIdsOfADay + kIdsOfADay / 256 * chance;
+    }
     auto settled = co_await world_.worker.run(settle(world_, options_.directory, *image));
     if (!settled) co_return settled;
+    tell_situation(image->report);
     for (const Damage& damage : image->report.damage) {
         world_.log.write(Event::SpoolDamage, {{"path", std::string_view(damage.path)},
                                               {"offset", static_cast<int64_t>(damage.offset)},
@@ -274,6 +297,7 @@ Task<SpoolStatus> Core::start(Recovered& out) {
     if (!begun) co_return begun;
     for (MessageId id : index_.ids()) {
         out.messages.push_back({id, index_.standings(id), index_.find(id)->unfinished_attempts});
+        if (out.messages.back().unfinished_attempts > 0) reached(Situation::SpoolUnfinishedAttempt);
     }
     out.report = std::move(image->report);
     world_.log.write(Event::SpoolRecovered,

@@ -26,6 +26,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "spool/index.h"
@@ -179,6 +180,7 @@ private:
     Task<SpoolResult<ReadBack>> read_record(std::string path, Place place, MessageId id,
                                             bool large);
     Task<SpoolResult<ReadBack>> read_place(MessageId id);
+    bool is_unreadable_for_good(MessageId id);
     Task<SpoolError> set_aside(MessageId id, Place place, SpoolError why,
                                Event told);  // on the owner
 
@@ -192,8 +194,9 @@ private:
     std::deque<Pending*> waiting_;
     std::deque<Pending*> moves_;
     std::deque<RecipientChange> lazy_;
-    std::vector<Pending*> voided_;    // of failed groups, until the void is durable
-    MessageId highest_id_;            // ever stored
+    std::vector<Pending*> voided_;  // of failed groups, until the void is durable
+    MessageId highest_id_;          // ever stored
+    std::unordered_map<MessageId, Monotonic> unreadable_since_;  // reads that the disk refused
     std::vector<EndedItem> unended_;  // to tell in the next fresh segment
     std::vector<std::string> removals_;
     Group group_;

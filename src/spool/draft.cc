@@ -6,6 +6,7 @@
 #include <cassert>
 
 #include "base/limits.h"
+#include "base/situation.h"
 #include "spool/bytes.h"
 #include "spool/core.h"
 
@@ -66,6 +67,7 @@ Task<SpoolStatus> Draft::spill() {
         auto space = co_await disk.space(options.directory);
         if (!space) co_return std::unexpected(from_disk(space.error()));
         if (space->free_octets < options.min_free_octets + kSpaceCheckOctets) {
+            reached(Situation::SpoolDraftMetFullDisk);
             co_return std::unexpected(
                 SpoolError{SpoolError::Kind::Full,
                            fmt::format("{} has {} octets free, {} are kept free", options.directory,
@@ -106,7 +108,9 @@ Task<SpoolStatus> Draft::write_blocks(bool last) {
 
 Task<SpoolStatus> Draft::finish() {
     assert(core_);
-    if (!file_ && memory_.size() <= kInlineMessageOctetsMax) {
+    bool in_file = file_ || memory_.size() > kInlineMessageOctetsMax ||
+                   (!memory_.empty() && forced(Switch::SpoolContentInFile));
+    if (!in_file) {
         core_.reset();
         co_return SpoolStatus{};
     }
@@ -136,6 +140,7 @@ Task<SpoolStatus> Draft::sync_large() {
 
 void Draft::abandon() {
     if (core_ && large_) {
+        reached(Situation::SpoolDraftAbandoned);
         file_.reset();
         core_->remove_later(large_->path);
     }

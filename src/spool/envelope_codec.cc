@@ -33,6 +33,9 @@ enum Tag : uint16_t {
     HeaderOctets = 19,
     Has8bit = 20,
     ContentOctets = 21,
+    DeliverByTrace = 22,
+    HoldRequest = 23,
+    PriorityGiven = 24,
 };
 }  // namespace message
 namespace variant {
@@ -204,6 +207,15 @@ bool decode_extension(const Field& field, Envelope& out) {
         case message::DeliverByReturn:
             out.deliver_by_return = field.number<uint8_t>() != 0;
             return true;
+        case message::DeliverByTrace:
+            out.deliver_by_trace = field.number<uint8_t>() != 0;
+            return true;
+        case message::HoldRequest:
+            out.hold_request = field.value;
+            return true;
+        case message::PriorityGiven:
+            out.priority_given = field.number<uint8_t>() != 0;
+            return true;
         case message::DsnRet:
             out.dsn_return = field.number<uint8_t>() == 1 ? DsnReturn::Full : DsnReturn::Headers;
             return true;
@@ -229,6 +241,9 @@ void encode_message(const Envelope& envelope, uint32_t header_octets, bool has_8
     if (envelope.hold_until) writer.number<int64_t>(message::HoldUntil, envelope.hold_until->us);
     if (envelope.deliver_by) writer.number<int64_t>(message::DeliverBy, envelope.deliver_by->us);
     writer.number_if<uint8_t>(message::DeliverByReturn, envelope.deliver_by_return ? 1 : 0);
+    writer.number_if<uint8_t>(message::DeliverByTrace, envelope.deliver_by_trace ? 1 : 0);
+    writer.text_if(message::HoldRequest, envelope.hold_request);
+    writer.number_if<uint8_t>(message::PriorityGiven, envelope.priority_given ? 1 : 0);
     if (envelope.dsn_return) {
         writer.number<uint8_t>(message::DsnRet, static_cast<uint8_t>(*envelope.dsn_return));
     }

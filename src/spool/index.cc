@@ -46,6 +46,7 @@ Index::Effect Index::change(const RecipientChange& change) {
     kept.detail = change.status.detail;
     kept.attempts = change.attempts;
     kept.next_attempt = change.next_attempt;
+    kept.delay_told = kept.delay_told || change.delay_told;
     set_reason(kept, change.reason);
     if (!is_final(change.state)) return Effect::Changed;
     if (--entry.waiting > 0) return Effect::Changed;
@@ -87,7 +88,7 @@ std::vector<RecipientChange> Index::changes(MessageId id) const {
         Standing now = standing(entry.kept[i]);
         if (now == Standing{}) continue;
         out.push_back({id, i, now.state, now.status, std::move(now.reason), now.attempts,
-                       now.next_attempt, Wall{}});
+                       now.next_attempt, Wall{}, now.delay_told});
     }
     return out;
 }
@@ -125,11 +126,8 @@ void Index::set_reason(Kept& kept, const std::string& reason) {
 }
 
 Standing Index::standing(const Kept& kept) {
-    return {kept.state,
-            {kept.klass, kept.subject, kept.detail},
-            kept.attempts,
-            kept.next_attempt,
-            kept.reason ? kept.reason->first : std::string()};
+    return {kept.state,        {kept.klass, kept.subject, kept.detail},          kept.attempts,
+            kept.next_attempt, kept.reason ? kept.reason->first : std::string(), kept.delay_told};
 }
 
 }  // namespace postrider::spool

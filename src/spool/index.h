@@ -47,6 +47,7 @@ public:
     };
 
     std::size_t size() const { return entries_.size(); }
+    std::size_t reason_count() const { return reasons_.size(); }  // different ones in memory
     std::optional<Known> find(MessageId id) const;
 
     // REQUIRES: not there yet; recipients > 0.
@@ -82,6 +83,7 @@ private:
         uint16_t detail = 0;
         RecipientState state = RecipientState::Waiting;
         uint8_t klass = 0;
+        bool delay_told = false;
     };
     struct Entry {
         Place place;

@@ -26,6 +26,18 @@ TEST(Index, AMessageIsGoneWithItsLastOutcome) {
     EXPECT_FALSE(index.find(kId));
 }
 
+TEST(Index, AReasonIsKeptOnceAndAsLongAsSomebodyHasIt) {
+    Index index;
+    index.add(kId, {}, 3, false);
+    EXPECT_EQ(index.reason_count(), 0u);
+    for (uint32_t i = 0; i < 3; i++) index.change(change(i, RecipientState::Waiting, "busy"));
+    EXPECT_EQ(index.reason_count(), 1u);
+    index.change(change(1, RecipientState::Waiting, ""));
+    EXPECT_EQ(index.reason_count(), 1u) << "no reason is none";
+    index.forget(kId);
+    EXPECT_EQ(index.reason_count(), 0u);
+}
+
 TEST(Index, AFinalStateNeverChanges) {
     Index index;
     index.add(kId, {}, 2, false);

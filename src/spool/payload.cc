@@ -25,6 +25,7 @@ enum Tag : uint16_t {
     Attempts = 6,
     NextAttempt = 7,
     At = 8,
+    DelayTold = 9,
 };
 }  // namespace change
 namespace attempt {
@@ -99,6 +100,9 @@ std::optional<RecipientChange> parse_change(std::string_view octets) {
                 break;
             case change::At:
                 out.at = {field.number<int64_t>()};
+                break;
+            case change::DelayTold:
+                out.delay_told = field.number<uint8_t>() != 0;
                 break;
             default:
                 break;
@@ -231,6 +235,7 @@ void put_change(const RecipientChange& value, std::string& out) {
     writer.number_if<uint32_t>(change::Attempts, value.attempts);
     writer.number_if<int64_t>(change::NextAttempt, value.next_attempt.us);
     writer.number_if<int64_t>(change::At, value.at.us);
+    writer.number_if<uint8_t>(change::DelayTold, value.delay_told ? 1 : 0);
     writer.end(begun);
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/situation.h"
 #include "spool/bytes.h"
 #include "spool/core.h"
 
@@ -11,6 +12,7 @@ namespace {
 
 // A message may be moved while it is being read; more often than this it is not the mover.
 constexpr int kReadTries = 4;
+constexpr Duration kUnreadableMax = std::chrono::hours(1);
 
 SpoolError damaged(const std::string& path, Place place, std::string_view what) {
     return {SpoolError::Kind::Damaged, fmt::format("{} at {}: {}", path, place.offset, what)};
@@ -59,6 +61,7 @@ Task<SpoolStatus> Core::set_aside_live(MessageId id, std::string why) {
     if (home != owner_) co_await world_.executor.switch_to(owner_);
     SpoolStatus out;
     if (auto known = index_.find(id)) {
+        reached(Situation::SpoolPoisonous);
         co_await set_aside(id, known->place, {SpoolError::Kind::Damaged, std::move(why)},
                            Event::MessagePoisonous);
         // It is still there when its end could not be written.
@@ -82,15 +85,35 @@ Task<SpoolResult<Core::ReadBack>> Core::read_place(MessageId id) {
         auto after = index_.find(id);
         if (!after) break;
         if (after->place != known->place) continue;  // moved meanwhile: what was read may be new
+        if (read) {
+            unreadable_since_.erase(id);
+        } else if (is_unreadable_for_good(id)) {
+            read.error().kind = SpoolError::Kind::Damaged;
+        }
         if (!read && read.error().kind == SpoolError::Kind::Damaged) {
+            reached(Situation::SpoolRecordDamaged);
             SpoolError why =
                 co_await set_aside(id, known->place, read.error(), Event::MessageSetAside);
+            // Its end could not be written: it is live still, and asked for again.
+            if (index_.find(id)) {
+                why.kind = SpoolError::Kind::DiskFailing;
+            } else {
+                unreadable_since_.erase(id);
+            }
             co_return std::unexpected(std::move(why));
         }
         co_return read;
     }
     co_return std::unexpected(
         SpoolError{SpoolError::Kind::NotFound, id.text() + " is not a live message"});
+}
+
+// A sector that is broken stays so: what could not be read for so long is set aside, and the
+// operator told.
+bool Core::is_unreadable_for_good(MessageId id) {
+    Monotonic now = world_.clock.now();
+    auto [since, first] = unreadable_since_.try_emplace(id, now);
+    return since->second + kUnreadableMax <= now;
 }
 
 // On a worker.

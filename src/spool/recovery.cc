@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/situation.h"
+
 namespace postrider::spool {
 
 namespace {
@@ -22,6 +24,14 @@ std::optional<uint32_t> segment_number(std::string_view name) {
     if (error != std::errc{} || end != name.data() + name.size()) return std::nullopt;
     if (number > kSegmentNumberMax) return std::nullopt;
     return number;
+}
+
+Task<world::DiskResult<std::unique_ptr<world::File>>> open_patiently(world::World& world,
+                                                                     const std::string& path,
+                                                                     SpoolImage& image) {
+    auto file = co_await world.disk.open(path, world::OpenMode::Read);
+    if (!file) co_return std::unexpected(file.error());
+    co_return std::make_unique<PatientFile>(std::move(*file), world.clock, image.reads_again);
 }
 
 Task<bool> is_zero(world::File& file, uint64_t from, uint64_t to) {
@@ -106,7 +116,11 @@ public:
             }
         }
         if (record.payload.oldest) image_.oldest = std::max(image_.oldest, *record.payload.oldest);
-        if (record.payload.highest) see(*record.payload.highest);
+        if (!record.payload.highest) return;
+        if (image_.report.highest_id < *record.payload.highest) {
+            reached(Situation::SpoolHighestIdOutlivedItsRecord);
+        }
+        see(*record.payload.highest);
     }
 
 private:
@@ -114,6 +128,7 @@ private:
         const Envelope& envelope = item.fields.envelope;
         see(envelope.id);
         if (image_.index.find(envelope.id)) {
+            reached(Situation::SpoolMessageFoundTwice);
             image_.index.move(envelope.id, place);
         } else {
             image_.index.add(envelope.id, place, static_cast<uint32_t>(envelope.recipient_count()),
@@ -145,6 +160,7 @@ void judge(SegmentFile& segment, const EndedItem* known, SpoolReport& report) {
         if (gap.from < floor || unread) {
             segment.damage.push_back(gap);
         } else {
+            reached(Situation::SpoolTornInTheMiddle);
             report.torn_octets += gap.to - gap.from;
         }
     }
@@ -178,7 +194,7 @@ Task<SpoolResult<std::vector<SegmentFile>>> list_segments(world::World& world,
         SegmentFile segment;
         segment.number = *number;
         segment.path = segments_path(directory) + "/" + entry.name;
-        auto file = co_await world.disk.open(segment.path, world::OpenMode::Read);
+        auto file = co_await open_patiently(world, segment.path, image);
         if (!file) co_return std::unexpected(from_disk(file.error()));
         auto size = co_await (*file)->size();
         if (!size) co_return std::unexpected(from_disk(size.error()));
@@ -197,7 +213,7 @@ Task<SpoolResult<std::vector<SegmentFile>>> list_segments(world::World& world,
 }
 
 Task<SpoolStatus> scan_and_replay(world::World& world, SegmentFile& segment, SpoolImage& image) {
-    auto file = co_await world.disk.open(segment.path, world::OpenMode::Read);
+    auto file = co_await open_patiently(world, segment.path, image);
     if (!file) co_return std::unexpected(from_disk(file.error()));
     auto known = image.ended.find(segment.stamp.generation);
     uint64_t limit = segment.size;
@@ -360,6 +376,7 @@ Task<SpoolResult<SpoolImage>> read_spool(world::World& world, const std::string&
             return segment.known && segment.stamp.generation >= from &&
                    segment.stamp.generation < image.oldest;
         });
+        if (again) reached(Situation::SpoolOldestFoundLate);
     }
     sort_out(std::move(*segments), image);
     tell_missing(image);
@@ -425,6 +442,7 @@ Task<SpoolStatus> settle(world::World& world, const std::string& directory, Spoo
         auto done = keep ? co_await world.disk.rename(path, damaged_path(directory) + "/" + name)
                          : co_await world.disk.remove(path);
         if (!done) co_return std::unexpected(from_disk(done.error()));
+        if (!keep) reached(Situation::SpoolLargeFileLeft);
         world.log.write(Event::LargeFileLeft,
                         {{"path", std::string_view(path)},
                          {"done", std::string_view(keep ? "kept" : "removed")}});

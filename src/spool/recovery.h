@@ -19,6 +19,7 @@
 
 #include "spool/error.h"
 #include "spool/index.h"
+#include "spool/patient_file.h"
 #include "spool/payload.h"
 #include "spool/scan.h"
 #include "spool/spool.h"
@@ -46,6 +47,7 @@ struct SpoolImage {
     uint64_t generation_max = 0;
     uint32_t number_max = 0;
     uint64_t oldest = 0;
+    int reads_again = kReadsAgainMax;  // refused reads that may still be tried again
     SpoolReport report;
 };
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/situation.h"
+
 namespace postrider::spool {
 
 namespace {
@@ -42,7 +44,7 @@ public:
         uint64_t from = base_ + buffer_.size();
         buffer_.resize(to - base_, '\0');
         auto got = co_await file_.read_at(from, std::span(buffer_).subspan(from - base_));
-        if (!got) co_await load_by_sector(from, to);
+        if (!got || forced(Switch::SpoolReadsBySector)) co_await load_by_sector(from, to);
     }
 
 private:
@@ -53,6 +55,7 @@ private:
             auto part = std::span(buffer_).subspan(from - base_, next - from);
             auto got = co_await file_.read_at(from, part);
             if (!got) {
+                reached(Situation::SpoolSectorUnreadable);
                 std::fill(part.begin(), part.end(), '\0');
                 if (!unreadable_.empty() && unreadable_.back().to == from) {
                     unreadable_.back().to = static_cast<uint32_t>(next);
@@ -100,6 +103,9 @@ Task<SegmentScan> scan_segment(world::File& file, uint64_t limit, Stamp stamp,
         }
         auto header = decode_record_header(window.at(offset, kRecordHeaderOctets));
         if (!header || !plausible(*header, stamp, offset, limit)) {
+            if (header && header->stamp.generation < stamp.generation) {
+                reached(Situation::SpoolOldRecordsBehindNew);
+            }
             offset = window.find_magic(offset + kRecordAlignment);
             continue;
         }

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cassert>
 
+#include "base/situation.h"
+
 namespace postrider::spool {
 
 namespace {
@@ -50,7 +52,7 @@ Segment* Segments::by_number(uint32_t number) {
 }
 
 Segment* Segments::take(bool for_messages) {
-    if (prepared_.size() <= (for_messages ? reserve() : 0)) return nullptr;
+    if (!has_ready(for_messages)) return nullptr;
     if (!log_.empty()) log_.back()->file.reset();
     append(std::move(prepared_.front()));
     prepared_.pop_front();
@@ -93,6 +95,7 @@ Task<SpoolStatus> Segments::prepare() {
         prepared_.push_back(std::move(segment));
         co_return done;
     }
+    reached(Situation::SpoolSegmentNotPrepared);
     // A file that could not be made was removed; one that could not be written is not trusted.
     if (recycled) surplus_.push_back(segment->path);
     pause_ = std::clamp(pause_ * 2, kPauseMin, kPauseMax);
@@ -163,6 +166,7 @@ void Segments::forget_before(uint64_t generation) {
     for (auto& segment : emptied_) {
         if (segment->stamp.generation >= generation) continue;
         bool reuse = !segment->failed && segment->octets == options_.segment_octets;
+        if (!wants_more() && forced(Switch::SpoolSegmentNotReused)) reuse = false;
         if (reuse && free_.size() < (wants_more() ? wanted() : 0) + kFreeKept) {
             free_.push_back(std::move(segment));
         } else {

@@ -61,6 +61,9 @@ public:
     // Makes the next prepared one current; null if there is none, or none but the reserve when
     // `for_messages`.
     Segment* take(bool for_messages);
+    bool has_ready(bool for_messages) const {
+        return prepared_.size() > (for_messages ? reserve() : 0);
+    }
     void close_current() { has_current_ = false; }
     // Whether new messages may go into the current one.
     bool takes_messages();

@@ -14,10 +14,7 @@ Task<SpoolResult<std::unique_ptr<Spool>>> Spool::open(world::World& world, Spool
     assert(options.reserve_segments >= 1 && options.spare_segments >= 1);
     auto core = std::make_shared<Core>(world, std::move(options));
     auto started = co_await core->start(out);
-    if (!started) {
-        co_await core->close();
-        co_return std::unexpected(started.error());
-    }
+    if (!started) co_return std::unexpected(started.error());  // nothing runs yet; the lock goes
     co_return std::unique_ptr<Spool>(new Spool(std::move(core)));
 }
 

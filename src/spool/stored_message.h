@@ -29,6 +29,7 @@ struct Standing {
     uint32_t attempts = 0;
     Wall next_attempt;
     std::string reason;
+    bool delay_told = false;  // the sender knows that it is late
 
     friend bool operator==(const Standing&, const Standing&) = default;
 };

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cassert>
 
+#include "base/situation.h"
 #include "spool/core.h"
 
 namespace postrider::spool {
@@ -50,7 +51,9 @@ Task<void> Core::run_preparer(Self self) {
 Segment* Core::segment_to_empty() {
     auto& log = segments_.log();
     for (auto& segment : log) {
-        if (segment->failed && segment->live_messages > 0) return segment.get();
+        if (!segment->failed || segment->live_messages == 0) continue;
+        reached(Situation::SpoolFailedSegmentEmptied);
+        return segment.get();
     }
     if (log.size() < 2) return nullptr;
     Segment* oldest = log.front().get();
@@ -64,7 +67,9 @@ Segment* Core::segment_to_empty() {
         log.size() > static_cast<std::size_t>(options_.segments_before_moving) && live * 2 < octets;
     bool short_of_space = prepare_error_ && !segments_.reserve_is_whole();
     bool worth_it = oldest->live_octets * 2 < oldest->octets;
-    return long_and_dead || (short_of_space && worth_it) ? oldest : nullptr;
+    // What is moved for no need never takes from the reserve.
+    bool early = segments_.has_ready(true) && forced(Switch::SpoolMovesEarly);
+    return long_and_dead || (short_of_space && worth_it) || early ? oldest : nullptr;
 }
 
 void Core::start_moving() {

@@ -2,6 +2,7 @@
 
 #include <cassert>
 
+#include "base/situation.h"
 #include "spool/core.h"
 
 namespace postrider::spool {
@@ -100,6 +101,7 @@ bool Core::finish_move(Pending& pending) {
     if (!known || known->place != pending.moved_from) return false;
     pending.own.resize(pending.moved_octets);
     auto changes = index_.changes(*pending.moved);
+    if (!changes.empty()) reached(Situation::SpoolMovedWithOutcomes);
     uint64_t room = payload_octets_max(options_.segment_octets) - pending.own.size();
     constexpr uint64_t kChangeWithoutReason = 112;
     for (RecipientChange& change : changes) {
@@ -129,8 +131,13 @@ void Core::gather_waiting() {
             complete(pending, std::unexpected(no_space()));
             continue;
         }
-        if (messages) say_full(false);
+        if (messages) {
+            say_full(false);
+        } else if (full_) {
+            reached(Situation::SpoolOutcomeWhileFull);
+        }
         place(pending);
+        if (forced(Switch::SpoolGroupOfOne)) return;
     }
 }
 
@@ -210,10 +217,20 @@ Core::Room Core::make_room(uint64_t octets, bool for_messages) {
         return fits && (small || first) ? Room::Here : Room::NextGroup;
     }
     Segment* segment = admitted ? segments_.current() : nullptr;
-    if (segment && segment->append_at + kOwnRecordOctets + octets > segment->octets) {
+    // Left early only when another one stands ready, beside the reserve.
+    bool left = segment && segments_.has_ready(true) && forced(Switch::SpoolSegmentEndsEarly);
+    if (left || (segment && segment->append_at + kOwnRecordOctets + octets > segment->octets)) {
         segment = nullptr;
     }
-    if (!segment && admitted && !group_.segment) segment = segments_.take(for_messages);
+    if (!segment && admitted && !group_.segment) {
+        const Segment* full = segments_.current();
+        segment = segments_.take(for_messages);
+        // Told in the next one, so that even its last records can be told damaged from torn. What
+        // was written and not synced after them says so itself.
+        if (segment && full && full != segment && full->append_at == full->durable_end) {
+            unended_.push_back({full->stamp.generation, full->durable_end, {}});
+        }
+    }
     if (segment) {
         begin_group(*segment);
         return Room::Here;
@@ -221,6 +238,7 @@ Core::Room Core::make_room(uint64_t octets, bool for_messages) {
     start_preparing();
     if (!segments_.preparing()) return Room::None;
     ++stats_.waits_for_segment;
+    reached(Situation::SpoolWaitsForSegment);
     return Room::WhenPrepared;
 }
 
@@ -296,9 +314,11 @@ void Core::settle_group(const world::DiskStatus& done) {
     if (failing_) {
         failing_ = false;
         retry_pause_ = {};
+        reached(Situation::SpoolWorksAgain);
         world_.log.write(Event::SpoolWorksAgain, {});
     }
     settle_voided(true);
+    if (group_.members.size() > 1) reached(Situation::SpoolGroupOfMany);
     for (Pending* pending : group_.members) {
         apply(*pending);
         complete(*pending, {});
@@ -317,6 +337,7 @@ void Core::apply(Pending& pending) {
         add_live(pending.place);
     }
     if (pending.moved) {
+        reached(Situation::SpoolMessageMoved);
         ++stats_.moved_messages;
         index_.move(*pending.moved, pending.place);
         drop_live(pending.moved_from);
@@ -343,6 +364,7 @@ void Core::fail_group(const world::DiskError& error) {
     segment.failed = true;
     segments_.close_current();
     unended_.push_back({segment.stamp.generation, segment.durable_end, {}});
+    if (!group_.members.empty()) reached(Situation::SpoolGroupFailed);
     for (Pending* pending : group_.members) {
         pending->result = std::unexpected(SpoolError{SpoolError::Kind::DiskFailing, error.message});
         voided_.push_back(pending);
@@ -352,6 +374,7 @@ void Core::fail_group(const world::DiskError& error) {
 
 void Core::enter_failing(std::string reason) {
     if (!failing_) {
+        reached(Situation::SpoolFailing);
         world_.log.write(Event::SpoolFailing, {{"reason", std::string_view(reason)}});
     }
     failing_ = true;
@@ -380,6 +403,10 @@ void Core::retry() {
 }
 
 void Core::settle_voided(bool void_is_durable) {
+    if (!voided_.empty()) {
+        reached(void_is_durable ? Situation::SpoolFailedGroupVoided
+                                : Situation::SpoolFailedGroupMayComeBack);
+    }
     for (Pending* pending : voided_) {
         pending->may_come_back = !void_is_durable;
         complete(*pending, SpoolStatus(pending->result));
@@ -409,6 +436,7 @@ SpoolError Core::no_space() const {
 void Core::say_full(bool full) {
     if (full == full_) return;
     full_ = full;
+    reached(full ? Situation::SpoolFull : Situation::SpoolSpaceAgain);
     if (full) {
         std::string reason = no_space().message;
         world_.log.write(Event::SpoolFull, {{"reason", std::string_view(reason)}});

@@ -3,7 +3,7 @@
 // Everything a room awaits or does outside comes through here, so that the simulator can replace
 // it. What has no door does not exist. A room takes the doors it needs, or the whole World.
 //
-// Tls and an Http client join with the first room that needs them.
+// An Http client joins with the first room that needs it.
 
 #pragma once
 
@@ -15,6 +15,7 @@
 #include "world/process.h"
 #include "world/random.h"
 #include "world/resolver.h"
+#include "world/tls.h"
 #include "world/worker.h"
 
 namespace postrider::world {
@@ -29,6 +30,7 @@ struct World {
     Log& log;
     Resolver& resolver;
     Process& process;
+    Tls& tls;
 };
 
 }  // namespace postrider::world

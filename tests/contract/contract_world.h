@@ -56,6 +56,11 @@ public:
     // The path of a program that the world has for the suite (see Program); asked before run().
     virtual std::string program(Program which) = 0;
 
+    // For contract.example and *.wild.example; its own root.
+    virtual TlsCertificate certificate() = 0;
+    // What a client must be given to trust it.
+    virtual std::string roots() = 0;
+
     // Where a connection is neither accepted nor refused; asked before run().
     virtual Endpoint silent_endpoint() = 0;
 };

@@ -1,4 +1,4 @@
-// tests/contract/net_contract.cc: what streams promise, over TCP and over Unix sockets.
+// tests/contract/net_contract.cc: what streams promise, over TCP, over Unix sockets and under TLS.
 // Listening and connecting are in listen_contract.cc.
 
 #include "contract/net_contract.h"
@@ -6,23 +6,40 @@
 namespace postrider::contract {
 namespace {
 
-// Each test runs over both kinds of endpoint.
-class StreamContract : public NetContract, public testing::WithParamInterface<bool> {
+enum class Over : uint8_t {
+    Tcp,
+    Unix,
+    Tls
+};
+
+// Each test runs over both kinds of endpoint, and under TLS.
+class StreamContract : public NetContract, public testing::WithParamInterface<Over> {
 protected:
+    Task<std::optional<Pair>> linked(World& world) {
+        bool is_unix = GetParam() == Over::Unix;
+        auto pair = co_await connected(
+            world, is_unix ? Endpoint(UnixEndpoint{path("s")}) : Endpoint(free_port()));
+        if (pair && GetParam() == Over::Tls && !co_await secure(world, *pair)) pair.reset();
+        co_return pair;
+    }
+
     // Runs `body(world, client, server)` with the two ends of one connection.
     template <typename PairBody>
     void run_pair(PairBody body) {
         run([this, &body](World& world) -> Task<void> {
-            Endpoint where = GetParam() ? Endpoint(UnixEndpoint{path("s")}) : Endpoint(free_port());
-            auto pair = co_await connected(world, where);
+            auto pair = co_await linked(world);
             CO_ASSERT(pair);
             co_await body(world, *pair->client, *pair->server);
         });
     }
 };
 
-INSTANTIATE_TEST_SUITE_P(Over, StreamContract, testing::Values(false, true),
-                         [](const auto& over) { return over.param ? "Unix" : "Tcp"; });
+INSTANTIATE_TEST_SUITE_P(Over, StreamContract, testing::Values(Over::Tcp, Over::Unix, Over::Tls),
+                         [](const auto& over) {
+                             return over.param == Over::Tcp    ? "Tcp"
+                                    : over.param == Over::Unix ? "Unix"
+                                                               : "Tls";
+                         });
 
 TEST_P(StreamContract, RandomSizesArriveInOrderBothWays) {
     run_pair([&](World& world, Stream& client, Stream& server) -> Task<void> {
@@ -244,8 +261,7 @@ TEST_P(StreamContract, ReadAndWriteWaitSideBySide) {
 
 TEST_P(StreamContract, AStreamMayBeDestroyedUnderItsReader) {
     run([&](World& world) -> Task<void> {
-        Endpoint where = GetParam() ? Endpoint(UnixEndpoint{path("s")}) : Endpoint(free_port());
-        auto pair = co_await connected(world, where);
+        auto pair = co_await linked(world);
         CO_ASSERT(pair);
         Gathering gathering(world, 1);
         auto reader = [&]() -> Task<void> {

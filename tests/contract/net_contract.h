@@ -59,6 +59,31 @@ protected:
         co_return pair;
     }
 
+    // The same connection under TLS.
+    Task<bool> secure(World& world, Pair& pair) {
+        auto server = world.tls.server_context({.certificates = {contract().certificate()}});
+        auto client =
+            world.tls.client_context({.roots_pem = contract().roots(), .system_roots = false});
+        EXPECT_TRUE(server.has_value()) << server.error().message;
+        EXPECT_TRUE(client.has_value()) << client.error().message;
+        if (!server || !client) co_return false;
+        Gathering gathering(world, 1);
+        auto accepting = [&]() -> Task<void> {
+            auto stream =
+                co_await world.tls.accept(std::move(pair.server), *server, patience(world));
+            EXPECT_TRUE(stream.has_value()) << stream.error().message;
+            if (stream) pair.server = std::move(*stream);
+            gathering.arrive();
+        };
+        world.executor.spawn(accepting());
+        auto stream = co_await world.tls.connect(
+            std::move(pair.client), *client,
+            {.name = "contract.example", .check = TlsPeer::Check::Name}, patience(world));
+        EXPECT_TRUE(stream.has_value()) << stream.error().message;
+        if (stream) pair.client = std::move(*stream);
+        co_return co_await gathering.all(patience(world)) && pair.client&& pair.server;
+    }
+
     static Task<Status<NetError>> say(World& world, Stream& stream, std::string text) {
         std::string_view pieces[] = {text};
         co_return co_await stream.write(pieces, patience(world));

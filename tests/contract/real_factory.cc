@@ -67,6 +67,9 @@ public:
         return file;
     }
 
+    TlsCertificate certificate() override { return {"contract", roots(), text_of_file("key.pem")}; }
+    std::string roots() override { return text_of_file("certificate.pem"); }
+
     // A listener that never accepts and whose queue is full: the system drops what comes then.
     Endpoint silent_endpoint() override {
         Endpoint any = IpEndpoint{address(), 0};
@@ -86,6 +89,11 @@ public:
     }
 
 private:
+    static std::string text_of_file(const char* name) {
+        std::ifstream in(std::string(POSTRIDER_SOURCE_DIR "/tests/contract/testdata/") + name);
+        return {std::istreambuf_iterator<char>(in), {}};
+    }
+
     Task<void> to_the_end(Body& body, World& world) {
         co_await body(world);
         real_.stop();

@@ -80,6 +80,11 @@ public:
     IpAddress address() override { return host_.addresses().front(); }
     std::string directory() override { return "/contract"; }
 
+    TlsCertificate certificate() override {
+        return sim::sim_certificate("contract.example,*.wild.example", "contract");
+    }
+    std::string roots() override { return "contract"; }
+
     Endpoint silent_endpoint() override {
         IpAddress silent = *IpAddress::parse("198.51.100.1");
         sim_.net().black_hole(silent);

@@ -2,7 +2,9 @@
 
 Changed means: different from origin/main, or from the commit before when origin/main is where we
 stand, or not yet committed. A changed header is checked through the source or test of its name. At
-most FILES_MAX sources are checked unless --all is given; what is left out is said.
+most FILES_MAX sources are checked unless --all is given; what is left out is said. Of tests the
+analyzer's paths are left out: they multiply with each assertion (a minute for a file of 400 lines,
+8 seconds without) and have found nothing there.
 
   check_tidy.py --build build/asan [--all] [--jobs N] [ROOT]
 """
@@ -17,7 +19,7 @@ import subprocess
 import sys
 
 FILES_MAX = 60
-SECONDS_MAX = 300  # for one source
+SECONDS_MAX = 600  # for one source, on a busy machine
 _FINDING = re.compile(r"^([^\s:][^:\n]*):(\d+):\d+: (?:warning|error): (.*)$", re.M)
 
 
@@ -57,6 +59,8 @@ def to_check(root, compiled, changed):
 def tidy(root, build, source):
     """The findings of one source, as lines "path:line: text [check]"."""
     command = ["clang-tidy-19", "--quiet", "-p", str(build), str(source)]
+    if source.name.endswith("_test.cc"):
+        command.append("--checks=-clang-analyzer-*")
     try:
         run = subprocess.run(
             command, cwd=root, capture_output=True, text=True, check=False, timeout=SECONDS_MAX

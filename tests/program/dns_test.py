@@ -115,6 +115,57 @@ class InOrder(Case):
                 refusing = but(**{verb: b"421 4.3.2 not now\r\n"})
                 self.assertEqual(self.arrives("x@ordered.next.test", B, {A: refusing}), [1])
 
+    def test_a_host_without_an_address_is_passed_over(self):
+        for domain in ("gone-first", "no-address-first", "null-and-more"):
+            with self.subTest(domain):
+                self.arrives(f"x@{domain}.next.test", B)
+
+    def test_what_a_host_puts_off_goes_to_the_next(self):
+        for verb in ("MAIL", "RCPT", "DATA", "DOT"):
+            for reply in (b"450 4.3.2 not now\r\n", b"421 4.3.2 going down\r\n"):
+                with self.subTest(verb, reply=reply):
+                    answer = but(**{verb: reply})
+                    self.assertEqual(self.arrives("x@ordered.next.test", B, {A: answer}), [1])
+        with self.subTest("hangs up before the message is over"):
+            self.arrives("x@ordered.next.test", B, {A: but(DATA=None)})
+
+    def test_only_for_those_recipients_whom_it_puts_off(self):
+        replies = [b"250 ok\r\n", b"450 4.2.1 not now\r\n"]
+        with host(A, but(RCPT=replies)) as a, host(B) as b, sending() as server:
+            hand_in(server, "x@ordered.next.test", "y@ordered.next.test")
+            wait_until(lambda: len(server.events("Delivered")) == 2, "both outcomes")
+            self.assertEqual((len(a.messages), len(b.messages)), (1, 1))
+            self.assertEqual(b.visits[0].said("RCPT"), ["RCPT TO:<y@ordered.next.test>"])
+
+    def test_those_put_off_before_a_connection_broke_are_not_passed_over(self):
+        # One recipient at a time; the first is put off, at the second the host hangs up, twice.
+        a_script = but(EHLO=b"250-a.next.test\r\n250 LIMITS RCPTMAX=1\r\n",
+                       RCPT=b"450 4.2.1 not now\r\n", MAIL=[b"250 ok\r\n", None, None])
+        with host(A, a_script) as a, host(B) as b, sending() as server:
+            hand_in(server, "x@ordered.next.test", "y@ordered.next.test")
+            wait_until(lambda: len(server.events("Delivered")) == 2, "both outcomes")
+            self.assertEqual(a.connections, 2)
+            self.assertEqual(sorted(b.visits[0].said("RCPT")),
+                             ["RCPT TO:<x@ordered.next.test>", "RCPT TO:<y@ordered.next.test>"])
+            self.assertEqual(server.events("Deferred"), [])
+
+    def test_no_other_host_is_asked_where_the_message_may_have_been_taken(self):
+        with host(A, but(DOT=[None])) as a, host(B) as b, sending() as server:
+            hand_in(server, "x@ordered.next.test")
+            wait_until(lambda: server.events("Delivered"), "the outcome")
+            self.assertEqual((a.connections, b.connections), (2, 0))
+
+    def test_a_host_that_refuses_to_talk_does_not_end_what_another_put_off(self):
+        put_off = but(RCPT=b"450 4.2.1 come again\r\n")
+        with host(A, put_off) as a, host(B, but(HELLO=b"554 5.7.1 not you\r\n")) as b:
+            with sending() as server:
+                hand_in(server, "x@ordered.next.test")
+                deferred = wait_until(lambda: server.events("Deferred"), "the deferral")
+                self.assertIn("come again", deferred[0])
+                self.assertEqual(server.events("Failed"), [])
+                self.assertGreaterEqual(a.connections, 1)
+                self.assertGreaterEqual(b.connections, 1)
+
     def test_the_second_host_is_not_asked_for_what_the_first_refused(self):
         with host(A, but(RCPT=b"550 5.1.1 nobody\r\n")) as a, host(B) as b, sending() as server:
             hand_in(server, "x@ordered.next.test")
@@ -161,6 +212,18 @@ class NotFound(Case):
     def test_null_mx(self):
         self.bounces("x@null.next.test", "5.1.10", "takes no mail")
 
+    def test_null_mx_at_rcpt_once_it_is_known(self):
+        with sending() as server:
+            hand_in(server, "x@null.next.test")
+            server.wait_for_messages("alice", 1)
+            with server.connect() as client:
+                client.say("EHLO client.example.org")
+                client.say("MAIL FROM:<alice@our.test>")
+                for known in ("y@null.next.test", "y@NULL.next.test"):
+                    reply = client.say(f"RCPT TO:<{known}>")
+                    self.assertTrue(reply.startswith("556 5.1.10"), reply)
+                self.assertTrue(client.say("RCPT TO:<y@gone.next.test>").startswith("250"))
+
     def test_no_such_domain(self):
         self.bounces("x@gone.next.test", "5.1.2", "does not exist")
 
@@ -172,6 +235,14 @@ class NotFound(Case):
 
     def test_a_host_that_does_not_exist(self):
         self.bounces("x@gone-host.next.test", "5.4.4", "address")
+
+    def test_the_domains_own_address_is_no_host_where_there_is_an_mx(self):
+        with host(A) as a:
+            self.bounces("x@gone-but-here.next.test", "5.4.4", "address")
+            with sending() as server:
+                hand_in(server, "x@dead-but-here.next.test")
+                wait_until(lambda: server.events("Deferred"), "the deferral")
+            self.assertEqual(a.connections, 0)
 
     def test_ourselves_by_name(self):
         self.bounces("x@us-by-name.next.test", "5.4.6", "not set up for it")

@@ -76,7 +76,7 @@ class SystemCalls(unittest.TestCase):
         self.assertEqual(violations, [])
 
     def test_a_build_without_sync_is_caught(self):
-        binary = program("POSTRIDER_NOSYNC", "build/nosync/postrider")
+        binary = program("POSTRIDER_NOSYNC", "build/release/postrider_nosync")
         replies, violations = self.traced(binary)
         self.assertGreaterEqual(replies, 202)
         self.assertGreaterEqual(len(violations), replies)

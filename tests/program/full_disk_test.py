@@ -29,11 +29,10 @@ class FullDisk(unittest.TestCase):
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def fill(self):
-        with open(self.small / "filler", "wb") as file:
+        with open(self.small / "filler", "wb", buffering=0) as file:
             try:
                 while True:
                     file.write(bytes(65536))
-                    file.flush()
             except OSError:
                 pass
 
@@ -60,12 +59,17 @@ class FullDisk(unittest.TestCase):
                 wait_until(lambda: '"entries": 0' in server.ask("status"), "an empty queue")
                 self.assertEqual(server.events("OutcomeNotRecorded"), [])
 
-                # Service comes back when there is room.
-                (self.small / "filler").unlink()
-                wait_until(
-                    lambda: client.deliver("alice@our.test", MESSAGE).startswith("250"), "a 250")
+            # Service comes back when there is room.
+            (self.small / "filler").unlink()
+            wait_until(lambda: self.is_taken(server), "a 250")
             server.wait_for_messages("alice", accepted + 1)
             self.assertEqual(len(server.messages("alice")), accepted + 1)
+
+    @staticmethod
+    def is_taken(server):
+        """In a session of its own: one that hears no 250 for long is ended."""
+        with server.connect() as client:
+            return client.deliver("alice@our.test", MESSAGE).startswith("250")
 
     def test_a_read_only_disk_is_4yz_for_whom_it_concerns_and_passes(self):
         folder = self.small / "large"

@@ -15,9 +15,9 @@ ZONES = Path(__file__).resolve().parent / "zones"
 
 
 class NameServer:
-    """Serves zones/NAME.zone for each name, at 127.0.0.1:port."""
+    """Serves FOLDER/NAME.zone for each name, at 127.0.0.1:port."""
 
-    def __init__(self, *zones, port=53):
+    def __init__(self, *zones, port=53, folder=ZONES):
         self.root = PEERS / "nsd"
         if not self.root.exists():
             raise RuntimeError(f"{self.root} is missing: run tools/peers nsd")
@@ -34,7 +34,7 @@ server:
   chroot: ""
   server-count: 1
   database: ""
-  zonesdir: "{ZONES}"
+  zonesdir: "{folder}"
   pidfile: "{self.directory}/pid"
   xfrdfile: "{self.directory}/xfrd"
   zonelistfile: "{self.directory}/zones"

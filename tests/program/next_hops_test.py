@@ -7,6 +7,7 @@ import unittest
 from messages import EIGHT_BIT, message, messages
 from peer import IS_ROOT, NEEDS_ROOT, hand_in
 from peers import Dovecot, Exim, OpenSmtpd, Postfix
+from peers_sendmail import Sendmail
 from server import Server, wait_until
 
 # The one field that we put in front; it is the last of the trace.
@@ -79,6 +80,9 @@ class BySmtp(Kept):
     def test_opensmtpd_keeps_every_message_unchanged(self):
         self.keeps_every_message(OpenSmtpd)
 
+    def test_sendmail_keeps_every_message_unchanged(self):
+        self.keeps_every_message(Sendmail)
+
     def refuses_one_of_three(self, kind, words):
         """The others have it, once; the sender is told of the one in the peer's words."""
         content = messages()["dots"]
@@ -106,6 +110,9 @@ class BySmtp(Kept):
 
     def test_opensmtpd_refuses_one_of_three(self):
         self.refuses_one_of_three(OpenSmtpd, "Invalid recipient")
+
+    def test_sendmail_refuses_one_of_three(self):
+        self.refuses_one_of_three(Sendmail, "nobody wants this")
 
     def takes_no_8_bit(self, kind):
         """What is 8-bit goes back unsent; what was only declared so is sent."""
@@ -151,6 +158,9 @@ class BySmtp(Kept):
 
     def test_opensmtpd_gets_no_larger_one_than_its_size_allows(self):
         self.takes_no_large_ones(OpenSmtpd)
+
+    def test_sendmail_gets_no_larger_one_than_its_size_allows(self):
+        self.takes_no_large_ones(Sendmail)
 
     def takes_many(self, kind, connected, queue="", count=300):
         """They wait until it is there. `connected`: what its log says of each connection. Returns

@@ -69,9 +69,14 @@ class Scripted:
                 while line := lines.readline():
                     word = line.decode().strip()
                     visit.lines.append(word)
+                    chunk = b""
+                    if word.upper().startswith("BDAT "):  # all of a message in one chunk
+                        chunk = lines.read(int(word.split()[1]))
                     reply = self.answer(word)
                     if reply is None:
                         return
+                    if chunk and reply.startswith(b"250"):
+                        self.messages.append(chunk)
                     connection.sendall(reply)
                     if word.upper() == "DATA" and reply.startswith(b"354"):
                         content = b""

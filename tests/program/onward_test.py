@@ -1,5 +1,6 @@
 """Mail goes on: to the next host, again after a failure, or back to its sender."""
 
+import bounce as bounce_reader
 import re
 import shutil
 import socket
@@ -158,6 +159,13 @@ class Bounced(unittest.TestCase):
     def bounce_of(self, server, count=1):
         return server.wait_for_messages("alice", count)[-1].read_text()
 
+    def assert_is_a_report(self, text, recipient, action, status):
+        """As a program reads it that was tried on other people's bounces (bounce_test.py)."""
+        self.assertEqual(bounce_reader.faults(text.encode()), [])
+        groups = bounce_reader.read(text.encode())
+        self.assertEqual([(g.recipient, g.action, g.status) for g in groups],
+                         [(recipient, action, status)])
+
     def test_with_the_words_of_the_next_host(self):
         with Scripted(but(RCPT=b"550 5.1.1 nobody of that name\r\n")) as far:
             with relaying(far.port) as server:
@@ -168,6 +176,7 @@ class Bounced(unittest.TestCase):
         self.assertIn("Subject: Your message could not be delivered", bounce)
         self.assertIn("Final-Recipient: rfc822; x@far.test\nAction: failed\nStatus: 5.1.1\n", bounce)
         self.assertIn("nobody of that name", bounce)
+        self.assert_is_a_report(bounce, "x@far.test", "failed", "5.1.1")
         self.assertIn("In-Reply-To: <onward@our.test>", bounce)
         self.assertIn(MESSAGE.replace("\r\n", "\n"), bounce)
 
@@ -179,12 +188,22 @@ class Bounced(unittest.TestCase):
             wait_until(lambda: '"entries": 0' in server.ask("status"), "an empty queue")
             self.assertEqual(server.messages("alice"), [])
 
+    def test_a_notice_of_delay_says_what_the_next_host_said(self):
+        with Scripted(but(RCPT=b"452 4.2.2 the mailbox is full\r\n")) as far:
+            with relaying(far.port, queue='delay_notice = "1s"') as server:
+                with server.connect() as client:
+                    client.deliver("x@far.test", MESSAGE, sender="alice@our.test")
+                notice = self.bounce_of(server)
+        self.assert_is_a_report(notice, "x@far.test", "delayed", "4.2.2")
+        self.assertIn("Diagnostic-Code: smtp; 452 4.2.2 the mailbox is full", notice)
+
     def test_when_it_is_too_old(self):
         with relaying(1, queue='expiry = "1m"\ndelay_notice = "2s"') as server:
             with server.connect() as client:
                 client.deliver("x@far.test", MESSAGE, sender="alice@our.test")
             first = self.bounce_of(server)
             self.assertIn("Action: delayed", first)
+            self.assert_is_a_report(first, "x@far.test", "delayed", "4.4.1")
             server.wait_for_messages("alice", 2, limit=90)
             all_texts = [path.read_text() for path in server.messages("alice")]
             self.assertTrue(any("Action: failed" in text for text in all_texts))
@@ -238,6 +257,156 @@ class Restarted(unittest.TestCase):
                 far.answer = polite
                 server.start()
                 wait_until(lambda: far.messages, "the message after the restart")
+
+
+class Remembered(unittest.TestCase):
+    """What postrider show knows of a message that is finished, or of an earlier life."""
+
+    def attempts(self, server):
+        """The files of attempts and what is in them; the oldest may go at any moment."""
+        found = {}
+        for path in sorted((server.data / "spool/attempts").glob("*.log")):
+            try:
+                found[path] = path.read_bytes()
+            except (FileNotFoundError, IsADirectoryError):
+                pass
+        return found
+
+    def octets(self, server):
+        return sum(len(octets) for octets in self.attempts(server).values())
+
+    def deliver(self, server, to):
+        with server.connect() as client:
+            return client.deliver(to, MESSAGE, sender="alice@our.test").split()[-1]
+
+    def wait_until_written(self, server, identity):
+        wanted = self.number(identity).to_bytes(8, "little")
+        wait_until(lambda: any(wanted in octets for octets in self.attempts(server).values()),
+                   f"the attempts of {identity} on disk")
+
+    def number(self, identity):
+        """base/id.h: Crockford's base 32."""
+        value = 0
+        for letter in identity:
+            value = value * 32 + "0123456789ABCDEFGHJKMNPQRSTVWXYZ".index(letter)
+        return value
+
+    def test_a_finished_message_is_told_with_what_became_of_each_recipient(self):
+        replies = [b"250 ok\r\n", b"550 5.1.1 nobody of that name\r\n"]
+        with Scripted(but(RCPT=replies)) as far, relaying(far.port) as server:
+            identity = self.deliver(server, ["x@far.test", "y@far.test", "bob@our.test"])
+            server.wait_for_messages("bob", 1)
+            server.wait_for_messages("alice", 1)  # the report on y
+            wait_until(lambda: '"entries": 0' in server.ask("status"), "an empty queue")
+            self.check_finished(server, identity)
+            self.assertEqual(server.stop(), 0)
+            server.start()
+            self.check_finished(server, identity)
+
+    def check_finished(self, server, identity):
+        told = server.ask("show", identity)
+        self.assertIn(f"Message    {identity}\n", told)
+        self.assertIn("Sender     <alice@our.test>\n", told)
+        self.assertIn("no longer in the spool\n", told)
+        self.assertIn("Recipient  <x@far.test> relayed\n", told)
+        self.assertIn("Recipient  <y@far.test> failed\n", told)
+        self.assertIn("Recipient  <bob@our.test> delivered\n", told)
+        self.assertEqual(told.count("\nAttempt 1  "), 2, told)  # at far.test, and here
+        self.assertIn("C: RCPT TO:<y@far.test>", told)
+        self.assertIn("S: 550 5.1.1 nobody of that name", told)
+        rows = server.ask("show", identity, "--json").splitlines()
+        self.assertTrue(any('"finished"' in row for row in rows), rows)
+
+    def test_after_a_kill_what_was_written_is_there_and_new_attempts_come_behind(self):
+        with Scripted(but(RCPT=b"451 4.7.1 come again\r\n")) as far:
+            with relaying(far.port) as server:
+                identity = self.deliver(server, "x@far.test")
+                self.wait_until_written(server, identity)
+                server.kill()
+                server.start()
+                told = server.ask("show", identity)
+                self.assertIn("Recipient  <x@far.test> waiting", told)
+                self.assertIn("\nAttempt 1  ", told)
+                self.assertIn("S: 451 4.7.1 come again", told)
+                far.answer = polite
+                wait_until(lambda: far.messages, "the message")
+                wait_until(lambda: "Recipient  <x@far.test> relayed" in
+                           server.ask("show", identity), "its end")
+                told = server.ask("show", identity)
+                self.assertIn("\nAttempt 1  ", told)
+                self.assertIn("S: 354", told)
+
+    def test_what_an_operator_ended_says_so(self):
+        with Scripted(but(RCPT=b"451 later\r\n")) as far:
+            with relaying(far.port) as server:
+                identity = self.deliver(server, ["x@far.test"])
+                wait_until(lambda: server.events("Deferred"), "a failure")
+                wait_until(lambda: "1 of 1" in server.ask("queue", "remove", "--id", identity) or
+                           "no longer" in server.ask("show", identity), "the removal")
+                told = server.ask("show", identity)
+                self.assertIn("Recipient  <x@far.test> removed\n", told)
+                self.assertIn("\nEnded  ", told)
+                self.assertRegex(told, r"removed by \S+")
+
+    def test_damaged_files_cost_what_they_held_and_nothing_else(self):
+        with Scripted(polite) as far, relaying(far.port) as server:
+            lost, kept = (self.deliver(server, "x@far.test") for _ in range(2))
+            self.wait_until_written(server, kept)
+            self.assertEqual(server.stop(), 0)
+            (path, octets), = self.attempts(server).items()
+            at = octets.index(self.number(lost).to_bytes(8, "little"))
+            path.write_bytes(octets[:at + 40] + b"#" + octets[at + 41:] + octets[:100])  # torn end
+            (path.parent / "00000000.log").write_bytes(b"no attempts" * 1000)
+            (path.parent / "99999999.log").mkdir()
+            (path.parent / "stranger").write_text("left alone")
+            server.start()
+            self.assertIn("relayed", server.ask("show", kept))
+            told = server.command("show", lost, "--socket", str(server.admin_socket), check=False)
+            self.assertNotEqual(told.returncode, 0)
+            self.assertIn("stands in the log", told.stderr)
+            another = self.deliver(server, "x@far.test")
+            self.wait_until_written(server, another)
+            for identity in (kept, another):
+                self.assertIn("relayed", server.ask("show", identity))
+            self.assertEqual((path.parent / "stranger").read_text(), "left alone")
+            self.assertFalse(server.events("AttemptsNotWritten"))
+
+    def test_a_folder_that_cannot_be_written_is_told_once_and_mail_goes_on(self):
+        with Scripted(polite) as far, relaying(far.port) as server:
+            self.assertEqual(server.stop(), 0)
+            folder = server.data / "spool/attempts"
+            shutil.rmtree(folder)
+            folder.write_text("in the way")
+            server.start()
+            first = self.deliver(server, "x@far.test")
+            second = self.deliver(server, "bob@our.test")
+            wait_until(lambda: len(far.messages) == 1, "the message")
+            server.wait_for_messages("bob", 1)
+            for identity in (first, second):
+                wait_until(lambda: "no longer in the spool" in server.ask("show", identity),
+                           "its end, from memory")
+            self.assertEqual(len(server.events("AttemptsNotWritten")), 1)
+
+    def test_with_0_nothing_is_on_disk_and_with_a_limit_no_more_than_that(self):
+        with Scripted(polite) as far, relaying(far.port) as server:
+            identity = self.deliver(server, "x@far.test")
+            self.wait_until_written(server, identity)
+            text = server.config.read_text()
+            server.config.write_text(text.replace("[spool]", '[spool]\nattempts_max = "0"'))
+            self.assertIn("reloaded", server.ask("reload"))
+            wait_until(lambda: not self.attempts(server), "the files to go")
+            identity = self.deliver(server, "x@far.test")
+            wait_until(lambda: "relayed" in server.ask("show", identity), "it, from memory")
+            self.assertEqual(self.octets(server), 0)
+            server.config.write_text(text.replace("[spool]", '[spool]\nattempts_max = "64 KiB"'))
+            self.assertIn("reloaded", server.ask("reload"))
+            with server.connect() as client:
+                for _ in range(400):
+                    client.deliver("bob@our.test", MESSAGE)
+            last = self.deliver(server, "bob@our.test")
+            self.wait_until_written(server, last)
+            self.assertLessEqual(self.octets(server), 64 * 1024)
+            self.assertIn("delivered", server.ask("show", last))
 
 
 if __name__ == "__main__":

@@ -107,6 +107,9 @@ class Refused(unittest.TestCase):
             self.assertTrue(client.say("RCPT TO:<x@elsewhere.test>").startswith("550 5.7.1"))
             self.assertTrue(client.say("RCPT TO:<nobody@our.test>").startswith("550 5.1.1"))
             self.assertTrue(client.say("RCPT TO:<Postmaster>").startswith("250"))
+            # Our reports come from there, and it is no domain of ours.
+            self.assertTrue(client.say("RCPT TO:<postmaster@Mail.our.test>").startswith("250"))
+            self.assertTrue(client.say("RCPT TO:<alice@mail.our.test>").startswith("550 5.7.1"))
             self.assertTrue(client.say("RCPT TO:<ALICE+tag@OUR.test>").startswith("250"))
 
     def test_is_a_message_that_has_gone_round(self):

@@ -84,12 +84,16 @@ class Peer:
     # killed with its parent, but a shell is, and the whole namespace with it.
     SUPERVISE = '"$@" &\ntrap "kill $!" TERM\nwait $! || true\nwait $!\n'
 
-    def __init__(self, onward=None, hostname=None, size_max=100 * 1024 * 1024, eight_bit=True):
-        """size_max: octets of the largest message taken. eight_bit: whether 8BITMIME is offered."""
+    def __init__(self, onward=None, hostname=None, size_max=100 * 1024 * 1024, eight_bit=True,
+                 tls=None):
+        """size_max: octets of the largest message taken. eight_bit: whether 8BITMIME is offered.
+        tls: a certificate (certificates.Issued) with which it offers STARTTLS; then it also sends
+        under TLS only."""
         self.hostname = hostname or f"{self.NAME}.test"
         self.onward = onward
         self.size_max = size_max
         self.eight_bit = eight_bit
+        self.tls = tls
         self.port = free_port()
         self.process = None
 

@@ -13,7 +13,8 @@ import os
 import pwd
 import subprocess
 
-from peer import IS_ROOT, MADE_UP_USERS, MAIL_USER, MOUNT_USERS, SERVICE_USER, Peer, free_port
+from peer import (IS_ROOT, MADE_UP_USERS, MAIL_USER, MOUNT_USERS, PEERS, SERVICE_USER, Peer,
+                  free_port)
 from server import LIMIT, Client
 
 
@@ -57,7 +58,7 @@ smtpd_recipient_restrictions =
     check_recipient_access inline:{{{{ refused@far.test = 550 5.1.1 nobody wants this }}}}
 smtpd_discard_ehlo_keywords = {"" if self.eight_bit else "8bitmime"}
 smtpd_peername_lookup = no
-smtpd_tls_security_level = none
+{self.server_tls()}
 virtual_mailbox_domains = far.test
 virtual_mailbox_base = {mail}
 virtual_mailbox_maps = static:inbox/
@@ -67,7 +68,7 @@ virtual_mailbox_limit = 0
 message_size_limit = {self.size_max}
 local_header_rewrite_clients =
 smtp_dns_support_level = disabled
-smtp_tls_security_level = none
+smtp_tls_security_level = {"encrypt" if self.tls else "none"}
 relayhost = {f"[127.0.0.1]:{self.onward}" if self.onward else ""}
 queue_run_delay = 1s
 minimal_backoff_time = 1s
@@ -88,8 +89,17 @@ maximal_backoff_time = 2s
             private = "n" if service in ("pickup", "cleanup", "qmgr", "showq", "flush") else "-"
             unprivileged = "n" if service in ("virtual", "proxymap") else "-"
             lines.append(f"{service} unix {private} {unprivileged} n {wakeup} {limit} {command}")
+        if self.tls:
+            lines.append("tlsmgr unix - - n 1000? 1 tlsmgr")
         lines.append("postlog unix-dgram n - n - 1 postlogd")
         self.write("master.cf", "\n".join(lines) + "\n")
+
+    def server_tls(self):
+        if not self.tls:
+            return "smtpd_tls_security_level = none"
+        return (f"smtpd_tls_security_level = may\nsmtpd_tls_cert_file = {self.tls.chain}\n"
+                f"smtpd_tls_key_file = {self.tls.key}\nsmtpd_tls_received_header = yes\n"
+                "tls_random_source = dev:/dev/urandom")
 
     def command(self):
         self.environment["MAIL_CONFIG"] = str(self.directory)
@@ -119,7 +129,9 @@ disable_ipv6 = true
 keep_environment =
 deliver_drop_privilege = true
 message_size_limit = {self.size_max}
+{self.server_tls()}
 accept_8bitmime = {"true" if self.eight_bit else "false"}
+dsn_advertise_hosts = *
 acl_smtp_rcpt = everyone
 begin acl
 everyone:
@@ -147,10 +159,18 @@ inbox:
 onward:
   driver = smtp
   allow_localhost
-  hosts_avoid_tls = *
+  {"hosts_require_tls = *" if self.tls else "hosts_avoid_tls = *"}
+  {"tls_verify_hosts = :" if self.tls else ""}
+  {"tls_try_verify_hosts = :" if self.tls else ""}
 begin retry
 * * F,4d,1s
 """)
+
+    def server_tls(self):
+        if not self.tls:
+            return ""
+        return (f"tls_advertise_hosts = *\ntls_certificate = {self.tls.chain}\n"
+                f"tls_privatekey = {self.tls.key}")
 
     def command(self):
         return [str(self.root / "usr/sbin/exim4"), "-C", str(self.config), "-bdf", "-q1s"]
@@ -205,11 +225,15 @@ mount -t overlay -o lowerdir={own}/lib:/usr/lib overlay /usr/lib
 mount --bind {root}/usr/lib/dovecot /usr/lib/dovecot
 """
 
-    def __init__(self, mailboxes=None, full=(), **more):
+    def __init__(self, mailboxes=None, full=(), relay_login=None, **more):
         """mailboxes: the folder of Maildirs, each named after its user; without it, one of its own.
         They belong to MAIL_USER when started as root, else to the user of the test. full: users
-        whose quota takes nothing. At port it speaks LMTP, and at socket too."""
+        whose quota takes nothing. At port it speaks LMTP, and at socket too. With onward, users
+        submit at submission_port, and it passes them on with XCLIENT, behind a login as
+        relay_login (user and password)."""
         super().__init__(**more)
+        self.relay_login = relay_login
+        self.submission_port = free_port()
         self.mailboxes = mailboxes
         self.full = full
         self.imap_port = free_port()
@@ -219,11 +243,17 @@ mount --bind {root}/usr/lib/dovecot /usr/lib/dovecot
         return False
 
     def ports(self):
-        return [self.imap_port, self.pop3_port, self.port]
+        submission = [self.submission_port] if self.onward else []
+        return [self.imap_port, self.pop3_port, self.port, *submission]
 
     @property
     def socket(self):
         return self.directory / "run/lmtp"
+
+    def tls_lines(self):
+        if not self.tls:
+            return "ssl = no"
+        return f"ssl = yes\nssl_cert = <{self.tls.chain}\nssl_key = <{self.tls.key}"
 
     def configure(self):
         self.make_folder("mail", MAIL_USER)
@@ -235,14 +265,15 @@ mount --bind {root}/usr/lib/dovecot /usr/lib/dovecot
         # A user without root cannot enter a chroot.
         no_chroot = "" if IS_ROOT else "".join(
             f"service {name} {{\n  chroot =\n}}\n" for name in
-            ("imap-login", "pop3-login", "anvil", "ipc", "stats", "old-stats", "dns-client"))
+            ("imap-login", "pop3-login", "anvil", "ipc", "stats", "old-stats", "dns-client",
+             *(["submission-login"] if self.onward else [])))
         users = self.mailboxes or self.directory / "mail"
         full = "".join(f"{user}::{mail_user.pw_uid}:{mail_user.pw_gid}::{users}/{user}::"
                        "userdb_quota_rule=*:bytes=10\n" for user in self.full)
         self.write("full", full)
         libraries = self.root / "usr/lib/dovecot"
         self.config = self.write("dovecot.conf", f"""
-protocols = imap pop3 lmtp
+protocols = imap pop3 lmtp {"submission" if self.onward else ""}
 listen = 127.0.0.1
 base_dir = {self.directory}/run
 state_dir = {self.directory}/state
@@ -254,7 +285,7 @@ default_internal_user = {service}
 default_internal_group = {group}
 default_login_user = {login}
 hostname = {self.hostname}
-ssl = no
+{self.tls_lines()}
 disable_plaintext_auth = no
 auth_mechanisms = plain
 first_valid_uid = 1
@@ -296,7 +327,25 @@ service lmtp {{
     port = {self.port}
   }}
 }}
-{no_chroot}""")
+{no_chroot}{self.submission()}""")
+
+    def submission(self):
+        if not self.onward:
+            return ""
+        user, password = self.relay_login
+        return f"""
+submission_relay_host = 127.0.0.1
+submission_relay_port = {self.onward}
+submission_relay_trusted = yes
+submission_relay_ssl = no
+submission_relay_user = {user}
+submission_relay_password = {password}
+service submission-login {{
+  inet_listener submission {{
+    port = {self.submission_port}
+  }}
+}}
+"""
 
     def command(self):
         # dovecot has doveconf run first and looks for it in /usr/bin; so this is what it would do.
@@ -346,3 +395,54 @@ service lmtp {{
     def all_by_pop3(self, user="alice"):
         found = self.pop3(user=user).splitlines()
         return [self.pop3(str(int(line.split()[0])), user=user) for line in found if line]
+
+
+class Haraka(Peer):
+    """Written for Node; no Debian package. build/peers/haraka holds what
+    `npm install Haraka@3.3.1` makes there."""
+
+    NAME = "haraka"
+    PROGRAM = "node_modules/Haraka/bin/haraka"
+    MISSING = "build/peers/haraka is missing: npm install Haraka@3.3.1 there"
+
+    @classmethod
+    def is_there(cls):
+        return (PEERS / cls.NAME / cls.PROGRAM).exists()
+
+    def needs_root(self):
+        return False
+
+    def configure(self):
+        for name in ("config", "plugins", "queue", "mail/inbox/new"):
+            self.make_folder(name)
+        defaults = self.root / "node_modules/Haraka/config/connection.ini"
+        self.write("config/connection.ini", defaults.read_text())
+        self.write("config/smtp.ini", f"listen=127.0.0.1:{self.port}\nnodes=0\n")
+        self.write("config/me", self.hostname)
+        self.write("config/host_list", "far.test\n")
+        self.write("config/loglevel", "INFO")
+        self.write("config/databytes", str(self.size_max))
+        self.write("config/smtp_forward.ini", f"host=127.0.0.1\nport={self.onward or 1}\n"
+                   "enable_outbound=false\n")
+        self.write("config/plugins", "open\nqueue/smtp_forward\n" if self.onward
+                   else "rcpt_to.in_host_list\nkeep\n")
+        self.write("plugins/open.js", "exports.hook_rcpt = (next) => next(OK);\n")
+        self.write("plugins/keep.js", f"""
+const fs = require('node:fs');
+let count = 0;
+exports.hook_queue = function (next, connection) {{
+    const name = `{self.directory}/mail/inbox/new/${{process.pid}}.${{count++}}`;
+    const file = fs.createWriteStream(`${{name}}.part`);
+    file.on('finish', () => {{ fs.renameSync(`${{name}}.part`, name); next(OK); }});
+    connection.transaction.message_stream.pipe(file, {{ dot_stuffing: false }});
+}};
+""")
+
+    def command(self):
+        node = self.root / "node_modules/node/bin/node"
+        return [str(node) if node.exists() else "node", str(self.root / self.PROGRAM), "-c",
+                str(self.directory)]
+
+    def messages(self):
+        return [path.read_bytes() for path in sorted((self.directory / "mail/inbox/new").iterdir())
+                if path.suffix != ".part"]

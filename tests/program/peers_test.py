@@ -7,6 +7,7 @@ import unittest
 from messages import EIGHT_BIT, messages
 from peer import IS_ROOT, NEEDS_ROOT
 from peers import Dovecot, Exim, OpenSmtpd, Postfix
+from peers_sendmail import Sendmail
 from server import Server, wait_until
 
 OURS = re.compile(r"Return-Path: <sender@example\.org>\n"
@@ -45,6 +46,10 @@ class Alone(unittest.TestCase):
     @unittest.skipUnless(IS_ROOT, NEEDS_ROOT)
     def test_opensmtpd_keeps_every_message_unchanged(self):
         self.take_all(OpenSmtpd)
+
+    @unittest.skipUnless(IS_ROOT, NEEDS_ROOT)
+    def test_sendmail_keeps_every_message_unchanged(self):
+        self.take_all(Sendmail)
 
 
 @unittest.skipUnless(IS_ROOT, f"each of them {NEEDS_ROOT}")
@@ -108,6 +113,9 @@ class HandsMailIn(unittest.TestCase):
     def test_opensmtpd_hands_in_every_message_unchanged(self):
         self.hand_in_all(OpenSmtpd)
 
+    def test_sendmail_hands_in_every_message_unchanged(self):
+        self.hand_in_all(Sendmail)
+
     def test_postfix_hands_in_for_several_recipients(self):
         self.hand_in_to_many(Postfix)
 
@@ -117,6 +125,9 @@ class HandsMailIn(unittest.TestCase):
     def test_opensmtpd_hands_in_for_several_recipients(self):
         self.hand_in_to_many(OpenSmtpd)
 
+    def test_sendmail_hands_in_for_several_recipients(self):
+        self.hand_in_to_many(Sendmail)
+
     def test_postfix_understands_that_a_recipient_is_unknown(self):
         self.hand_in_to_an_unknown_one(Postfix)
 
@@ -125,6 +136,9 @@ class HandsMailIn(unittest.TestCase):
 
     def test_opensmtpd_understands_that_a_recipient_is_unknown(self):
         self.hand_in_to_an_unknown_one(OpenSmtpd)
+
+    def test_sendmail_understands_that_a_recipient_is_unknown(self):
+        self.hand_in_to_an_unknown_one(Sendmail)
 
 
 if __name__ == "__main__":

@@ -56,6 +56,9 @@ sessions_per_address_max = 1000
 relay_networks = {smtp_networks}
 {smtp}
 
+[verdict]
+{verdict}
+
 [spool]
 segment_octets = "{segment}"
 min_free = "{min_free}"
@@ -90,7 +93,8 @@ class Server:
         self.log_path = self.directory / "log"
         self.wrapper = list(wrapper)
         values = {"top": "", "smtp": "", "queue": "", "delivery": "", "domain": "",
-                  "smtp_networks": "[]", "segment": "4 MiB", "min_free": "1 MiB"}
+                  # Most tests are not about it, and have no DNS to ask.
+                  "verdict": "check = false", "smtp_networks": "[]", "segment": "4 MiB", "min_free": "1 MiB"}
         values.update(settings)
         self.config.write_text(CONFIG.format(data=self.data, **values))
         self.process = None
@@ -197,9 +201,11 @@ class Server:
 class Client:
     """A socket that speaks lines, with the exact octets in the test's hands."""
 
-    def __init__(self, port, family=socket.AF_INET, address="127.0.0.1", greet=True):
+    def __init__(self, port, family=socket.AF_INET, address="127.0.0.1", greet=True, source=None):
         self.socket = socket.socket(family, socket.SOCK_STREAM)
         self.socket.settimeout(LIMIT)
+        if source:
+            self.socket.bind((source, 0))
         self.socket.connect((address, port) if family != socket.AF_UNIX else address)
         self.file = self.socket.makefile("rb")
         if greet:

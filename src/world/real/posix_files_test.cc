@@ -48,7 +48,6 @@ TEST(PosixFiles, AFullDeviceIsFull) {
     EXPECT_EQ(wrote.error().kind, Kind::Full);
 }
 
-#ifndef POSTRIDER_NO_SYNC
 TEST(PosixFiles, AfterAFailedSyncNothingIsWrittenAnyMore) {
     auto file = PosixFile::open("/dev/full", OpenMode::ReadWrite);  // EINVAL from its sync
     ASSERT_TRUE(file);
@@ -64,7 +63,6 @@ TEST(PosixFiles, AfterAFailedSyncNothingIsWrittenAnyMore) {
     std::string into(4, '?');
     EXPECT_EQ(file->read_at(0, into), DiskResult<std::size_t>(4u)) << "reading goes on";
 }
-#endif
 
 TEST(PosixFiles, WhatIsMadeIsForItsOwnerOnly) {
     std::string pattern = (std::filesystem::temp_directory_path() / "prXXXXXX").string();

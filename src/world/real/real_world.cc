@@ -45,7 +45,8 @@ World RealWorld::world() {
             .worker = workers_,
             .log = log_,
             .resolver = resolver_,
-            .process = process_};
+            .process = process_,
+            .tls = tls_};
 }
 
 void RealWorld::run() {

@@ -30,6 +30,7 @@
 #include "world/real/real_process.h"
 #include "world/real/real_random.h"
 #include "world/real/real_resolver.h"
+#include "world/real/real_tls.h"
 #include "world/real/shards.h"
 #include "world/real/worker_pool.h"
 #include "world/world.h"
@@ -84,6 +85,7 @@ private:
     WorkerPool workers_{executor_};
     RealDisk disk_{workers_, executor_};
     RealProcess process_{executor_, clock_};
+    RealTls tls_{executor_, clock_};
     RealResolver resolver_;                              // uses shard 0's context
     std::vector<std::unique_ptr<SignalWatch>> signals_;  // they use shard 0's context
     std::vector<std::thread> threads_;
