@@ -37,6 +37,7 @@ struct Arguments {
     bool all_situations = false;
     bool no_switches = false;
     bool no_shrink = false;
+    bool keep_going = false;
 };
 
 // One run that is to be made.
@@ -132,7 +133,7 @@ private:
             std::size_t number = 0;
             {
                 std::scoped_lock lock(mutex_);
-                if (failed_ || next_ == jobs_.size()) return;
+                if (next_ == jobs_.size() || (failed_ && !arguments_.keep_going)) return;
                 number = next_++;
             }
             const Job& job = jobs_[number];
@@ -243,6 +244,8 @@ int main_of(int argc, char** argv) {
     app.add_flag("--all-situations", arguments.all_situations, "and fail if one was not");
     app.add_flag("--no-switches", arguments.no_switches, "take no rare way on purpose");
     app.add_flag("--no-shrink", arguments.no_shrink, "do not look for a smaller failing run");
+    app.add_flag("--keep-going", arguments.keep_going,
+                 "make all runs, also after a broken promise");
     try {
         app.parse(argc, argv);
         std::vector<Scenario> scenarios = load_all(arguments);
