@@ -307,8 +307,8 @@ void Reckoning::check_recipient(const Letter& letter, MessageId id, Fate fate,
     bool said_failed = said != from.recipients.end() && said->second.expired;
     bool may_fail = fate == Fate::Fails || fate == Fate::Either;
     // A crash may fall between what is written and the log's line about it.
-    bool failed = owed ? !reports.failed.empty()
-                       : said_failed || (may_fail && !from.crashes.empty());
+    bool failed =
+        owed ? !reports.failed.empty() : said_failed || (may_fail && !from.crashes.empty());
     // The report itself may have come to nothing on its way to another host.
     if (net_.may_expire() && net_.server_of(letter.from) != letter.through) failed |= said_failed;
     if (copies.empty() && !failed) {

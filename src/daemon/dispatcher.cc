@@ -419,6 +419,7 @@ void Dispatcher::let_go(MessageId id) {
 Task<void> Dispatcher::stop(Deadline deadline) {
     stopping_ = true;
     timer_.reset();
+    onward_.close_idle();
     if (running_ > 0) reached(Situation::DaemonStopWithJobs);
     while (running_ > 0) {
         if (!co_await ended_.wait(deadline)) {

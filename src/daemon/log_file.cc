@@ -31,9 +31,10 @@ void LogFile::write(Event event, std::span<const LogField> fields) {
         ++dropped_;
         return;
     }
+    bool was_half_full = is_half_full();
     waiting_ += line;
     ++waiting_count_;
-    bool wake = std::exchange(idle_, false);
+    bool wake = std::exchange(idle_, false) || is_half_full() != was_half_full;
     lock.unlock();
     if (wake) wake_.notify_one();
 }
@@ -96,6 +97,7 @@ void LogFile::run() {
         Lost lost = put(lines, batch);
         lock.lock();
         settle(lost);
+        wake_.wait_for(lock, kGatherTime, [&] { return is_half_full() || reopen_ || stop_; });
     }
 }
 

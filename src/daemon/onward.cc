@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <iterator>
+#include <ranges>
 #include <span>
 #include <utility>
 
 #include "base/situation.h"
 #include "route/address_key.h"
 #include "route/hosts.h"
+#include "world/signal.h"
 
 namespace postrider::daemon {
 
@@ -21,6 +23,9 @@ constexpr std::size_t kHopsMax = 10;                     // tried in one attempt
 constexpr auto kConnectTime = std::chrono::seconds(15);  // while other hosts are left
 constexpr auto kLastConnectTime = std::chrono::seconds(60);
 constexpr std::size_t kDialogueOctetsMax = 16 * 1024;
+// How long an open connection waits for its next job, if jobs come as closely as that.
+constexpr auto kIdleTime = std::chrono::seconds(1);
+constexpr std::size_t kIdleConnectionsMax = 256;
 
 RecipientResult failure_of(const route::HostsAnswer& answer) {
     return {.verdict = answer.is_permanent() ? RecipientResult::Verdict::Permanent
@@ -374,22 +379,82 @@ Task<std::shared_ptr<const Way>> Onward::look_up(const Destination& destination)
     co_return std::make_shared<const Way>(std::move(way));
 }
 
+// A connection that waits for a job, on shard 0.
+struct Onward::Idle {
+    const std::string& site;
+    const std::shared_ptr<const Settings>& settings;
+    world::Signal called;
+    std::optional<Work> work = {};
+};
+
 Task<void> Onward::run(Work first, std::shared_ptr<const Way> way, WorkSource& source) {
+    note_begin(first.site);
+    if (Idle* idle = first.job.probe ? nullptr : take_idle(first.site)) {
+        idle->work = std::move(first);
+        idle->called.notify_all();
+        co_return;
+    }
     world::ShardId shard = next_shard_;
     next_shard_ = (next_shard_ + 1) % world_.executor.shard_count();
     co_await world_.executor.run_on(shard, carry(std::move(first), std::move(way), source));
 }
 
 Task<void> Onward::carry(Work first, std::shared_ptr<const Way> way, WorkSource& source) {
-    Carrier carrier(world_, settings_.now(), way);
+    auto settings = settings_.now();
+    Carrier carrier(world_, settings, way);
     std::optional<Work> work = std::move(first);
     while (work) {
         WorkDone done = co_await carrier.carry(*work);
         bool more = carrier.may_carry_more(work->job);
         work = co_await world_.executor.run_on(
-            0, source.finish(std::move(*work), std::move(done), more));
+            0, next(std::move(*work), std::move(done), more, settings, source));
     }
     co_await carrier.close();
+}
+
+// On shard 0.
+Task<std::optional<Work>> Onward::next(Work work, WorkDone done, bool wants_more,
+                                       std::shared_ptr<const Settings> settings,
+                                       WorkSource& source) {
+    std::string site = work.site;
+    auto following = co_await source.finish(std::move(work), std::move(done), wants_more);
+    if (following) {
+        note_begin(site);
+        co_return following;
+    }
+    bool worth_it = flows_[site].close && idle_.size() < kIdleConnectionsMax;
+    if (!wants_more || !worth_it || closing_) co_return std::nullopt;
+    reached(Situation::DaemonConnectionWaits);
+    Idle idle{site, settings, world::Signal(world_.executor, world_.clock)};
+    idle_.push_back(&idle);
+    (void)co_await idle.called.wait(Deadline::after(world_.clock.now(), kIdleTime));
+    std::erase(idle_, &idle);
+    co_return std::move(idle.work);
+}
+
+// The one that was used last: the others end the sooner.
+Onward::Idle* Onward::take_idle(const std::string& site) {
+    auto settings = settings_.now();
+    for (Idle*& idle : std::views::reverse(idle_)) {
+        if (idle->site != site || idle->settings != settings) continue;
+        Idle* taken = idle;
+        std::erase(idle_, taken);
+        return taken;
+    }
+    return nullptr;
+}
+
+void Onward::note_begin(const std::string& site) {
+    Monotonic now = world_.clock.now();
+    if (flows_.size() >= kWaysMax && !flows_.contains(site)) flows_.clear();  // as with ways_
+    Flow& flow = flows_[site];
+    flow.close = flow.last.ns != 0 && now - flow.last < kIdleTime;
+    flow.last = now;
+}
+
+void Onward::close_idle() {
+    closing_ = true;
+    for (Idle* idle : idle_) idle->called.notify_all();
 }
 
 }  // namespace postrider::daemon

@@ -2,7 +2,8 @@
 //
 // A job of the queue that does not end in a mailbox here comes to this place. Its destination is
 // looked up (and remembered for as long as DNS allows); then a connection carries it, and goes on
-// carrying jobs of the same site as long as the queue has some and the host takes them.
+// carrying jobs of the same site as long as the queue has some and the host takes them. Where jobs
+// of a site follow each other closely, it waits a moment for the next one before it says QUIT.
 //
 // Promise
 //   1. The hosts of a destination are tried in order until one has taken the message for each
@@ -94,17 +95,33 @@ public:
     // The way as it is known, or looked up now.
     Task<std::shared_ptr<const Way>> way_to(Destination destination);
 
-    // Carries `first`, and what `source` gives after it. REQUIRES: way has hops.
+    // Carries `first`, and what `source` gives after it; or hands it to a connection that waits,
+    // whose own run() then goes on. REQUIRES: way has hops.
     Task<void> run(Work first, std::shared_ptr<const Way> way, WorkSource& source);
+
+    // No connection waits for more from now on.
+    void close_idle();
 
 private:
     class Carrier;
+    struct Idle;
+    struct Flow {
+        Monotonic last;      // job that began
+        bool close = false;  // it came soon after the one before
+    };
 
     Task<std::shared_ptr<const Way>> look_up(const Destination& destination);
     Task<void> carry(Work first, std::shared_ptr<const Way> way, WorkSource& source);
+    Task<std::optional<Work>> next(Work work, WorkDone done, bool wants_more,
+                                   std::shared_ptr<const Settings> settings, WorkSource& source);
+    Idle* take_idle(const std::string& site);
+    void note_begin(const std::string& site);
 
     world::World& world_;
     SettingsSource& settings_;
+    std::vector<Idle*> idle_;  // connections that wait for more, the newest last
+    std::unordered_map<std::string, Flow> flows_;  // by site
+    bool closing_ = false;
     std::unordered_map<std::string, std::shared_ptr<const Way>> ways_;  // by text(destination)
     NullMxDomains null_mx_;
     int next_shard_ = 0;

@@ -1,16 +1,23 @@
 #include "world/real/loop.h"
 
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 #include <algorithm>
-#include <boost/asio/post.hpp>
 #include <cassert>
 #include <chrono>
+#include <system_error>
+#include <utility>
+
+#include "world/real/socket.h"
 
 namespace postrider::world::real {
 
 namespace {
 
-// The timer is never set further ahead; it then fires early and is set again.
-constexpr Duration kArmedAheadMax = std::chrono::hours(1);
+// It never sleeps longer, so that the number fits.
+constexpr Duration kSleepMax = std::chrono::hours(1);
+constexpr uint32_t kEdges = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 
 struct Here {
     Loop* loop = nullptr;
@@ -75,29 +82,41 @@ Loop::Root Loop::root(Loop& loop, Task<void> task) {
     co_await GoHome{loop};
 }
 
-Loop::Loop(ShardId id) : id_(id) {}
+Loop::Loop(ShardId id)
+    : id_(id), epoll_(::epoll_create1(EPOLL_CLOEXEC)), wake_up_(::eventfd(0, EFD_CLOEXEC)) {
+    epoll_event event{.events = EPOLLIN | EPOLLET, .data = {.ptr = nullptr}};
+    if (!epoll_ || !wake_up_ ||
+        ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_up_.get(), &event) != 0) {
+        throw std::system_error(errno, std::generic_category(), "no event loop");
+    }
+}
+
 Loop::~Loop() {
     assert(roots_.next == &roots_);
-    // What was posted after the end may hold sockets, and those need the context.
+    // What was posted after the end may hold sockets, and those need the rest of this.
     ready_.clear();
     posted_.clear();
+    while (!lingering_.empty()) lingering_.back()->finish_close();
 }
 
 void Loop::post(Work work) {
     if (loop_here() == this) {
         ready_.push_back(std::move(work));
-        if (ready_noted_) return;
-        ready_noted_ = true;
-        asio::post(context_, [this] { run_ready(); });
         return;
     }
-    bool first = false;
+    bool sleeps = false;
     {
         std::lock_guard lock(mutex_);
-        first = posted_.empty();
         posted_.push_back(std::move(work));
+        sleeps = std::exchange(asleep_, false);
     }
-    if (first) asio::post(context_, [this] { run_posted(); });
+    if (sleeps) wake();
+}
+
+// Each write is an edge, so nobody needs to read it.
+void Loop::wake() {
+    uint64_t one = 1;
+    [[maybe_unused]] ssize_t written = ::write(wake_up_.get(), &one, sizeof one);
 }
 
 void Loop::spawn(Task<void> task) {
@@ -105,10 +124,37 @@ void Loop::spawn(Task<void> task) {
     post(root(*this, std::move(task)).handle);
 }
 
-void Loop::run_ready() {
-    ready_noted_ = false;
-    batch_.swap(ready_);
-    run_batch(batch_);
+void Loop::schedule(TimerHeap::Node& node, Monotonic moment) { timers_.set(node, moment); }
+
+bool Loop::watch(int fd, Watched& watched) {
+    epoll_event event{.events = kEdges, .data = {.ptr = &watched}};
+    return ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+void Loop::unwatch(int fd, Watched& watched) {
+    // Said also of what is closed next: a copy of the descriptor, as listeners have, would keep it.
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+    for (epoll_event& event : untold_) {
+        if (event.data.ptr == &watched) event.data.ptr = nullptr;
+    }
+}
+
+void Loop::run() {
+    OnLoop mark(*this);
+    while (!is_stopped()) {
+        batch_.swap(ready_);
+        run_batch(batch_);
+        run_posted();
+        if (is_stopped()) return;
+        wait_for_events(sleep_milliseconds());
+        while (!untold_.empty() && !is_stopped()) {
+            epoll_event event = untold_.front();
+            untold_ = untold_.subspan(1);
+            if (event.data.ptr) static_cast<Watched*>(event.data.ptr)->handle_events(event.events);
+        }
+        untold_ = {};
+        if (timers_.first() && !is_stopped()) timers_.fire_due(monotonic_now());
+    }
 }
 
 void Loop::run_posted() {
@@ -121,44 +167,44 @@ void Loop::run_posted() {
 
 void Loop::run_batch(std::vector<Work>& batch) {
     for (Work& work : batch) {
-        if (stopped_.load(std::memory_order_relaxed)) break;
+        if (is_stopped()) break;
         work();
         work = nullptr;  // what it holds must not wait for the others
     }
     batch.clear();
 }
 
-void Loop::schedule(TimerHeap::Node& node, Monotonic moment) {
-    timers_.set(node, moment);
-    if (moment < armed_at_) arm();
+// -1: until something happens.
+int Loop::sleep_milliseconds() const {
+    if (!ready_.empty()) return 0;
+    const TimerHeap::Node* first = timers_.first();
+    if (!first) return -1;
+    Duration until = std::clamp(first->moment() - monotonic_now(), Duration{}, kSleepMax);
+    return static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(until).count());
 }
 
-void Loop::arm() {
-    TimerHeap::Node* first = timers_.first();
-    if (!first) {
-        armed_at_ = Deadline::never().at;
-        return;
+void Loop::wait_for_events(int milliseconds) {
+    if (milliseconds != 0) {
+        std::lock_guard lock(mutex_);
+        if (posted_.empty() && !is_stopped()) {
+            asleep_ = true;
+        } else {
+            milliseconds = 0;
+        }
     }
-    armed_at_ = std::min(first->moment(), monotonic_now() + kArmedAheadMax);
-    timer_.expires_at(std::chrono::steady_clock::time_point(Duration(armed_at_.ns)));
-    timer_.async_wait([this](const boost::system::error_code& error) {
-        if (!error) handle_timer();
-    });
-}
-
-void Loop::handle_timer() {
-    timers_.fire_due(monotonic_now());
-    arm();
-}
-
-void Loop::run() {
-    OnLoop mark(*this);
-    context_.run();
+    int count = ::epoll_wait(epoll_.get(), events_.data(), kEventsPerWait, milliseconds);
+    untold_ = std::span(events_).first(static_cast<std::size_t>(std::max(count, 0)));  // EINTR: -1
+    if (milliseconds == 0) return;
+    std::lock_guard lock(mutex_);
+    asleep_ = false;
 }
 
 void Loop::stop() {
-    stopped_.store(true, std::memory_order_relaxed);
-    context_.stop();
+    {
+        std::lock_guard lock(mutex_);
+        stopped_.store(true, std::memory_order_relaxed);
+    }
+    wake();
 }
 
 void Loop::destroy_tasks() {

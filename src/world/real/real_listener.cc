@@ -196,6 +196,7 @@ Task<Result<std::unique_ptr<Stream>, NetError>> RealListener::accept() {
         }
         if (concerns_one_connection(got.error)) continue;
         if (got.error != EAGAIN) co_return std::unexpected(net_error("accept", got.error));
+        listener->note_exhausted(Socket::Side::Read);
         auto wake = co_await listener->wait(Socket::Side::Read, Deadline::never());
         if (wake != Socket::Wake::Ready) co_return std::unexpected(closed_error());
     }

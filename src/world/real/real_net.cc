@@ -136,6 +136,7 @@ Task<Result<std::unique_ptr<Stream>, NetError>> RealNet::connect(Endpoint endpoi
             continue;
         }
         if (error == EINPROGRESS) {
+            socket->note_exhausted(Socket::Side::Write);
             auto wake = co_await socket->wait(Socket::Side::Write, deadline);
             if (wake != Socket::Wake::Ready) co_return std::unexpected(connect_timed_out(what));
             error = connect_outcome(socket->fd());

@@ -101,12 +101,15 @@ ssize_t send_request(int socket, std::string& packet, const TheirEnds& theirs) {
 bool read_some(Channels& channels, std::span<char> block) {
     ssize_t got = ::read(channels.output->fd(), block.data(), block.size());
     if (got > 0) channels.keep({block.data(), static_cast<std::size_t>(got)});
-    return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
+    if (got >= 0) return got > 0;
+    if (errno == EAGAIN) channels.output->note_exhausted(Socket::Side::Read);
+    return errno == EAGAIN || errno == EINTR;
 }
 
 Task<void> read_output(std::shared_ptr<Channels> channels) {
     std::array<char, 4096> block;
     while (true) {
+        co_await channels->output->turn();
         auto wake = co_await channels->output->wait(Socket::Side::Read, Deadline::never());
         if (wake != Socket::Wake::Ready || channels->output->closed()) co_return;
         if (!read_some(*channels, block)) co_return;
@@ -149,6 +152,7 @@ Task<Fed> feed(SocketRef pipe, ProcessInput& input, Deadline deadline, std::stri
             }
             if (errno == EINTR) continue;
             if (errno != EAGAIN) co_return Fed::NotWanted;
+            pipe->note_exhausted(Socket::Side::Write);
             auto wake = co_await pipe->wait(Socket::Side::Write, deadline);
             if (wake == Socket::Wake::TimedOut) co_return Fed::TimedOut;
             if (wake == Socket::Wake::Closed) co_return Fed::NotWanted;
@@ -174,6 +178,7 @@ Task<std::optional<ProcessEnd>> read_status(SocketRef status, Deadline deadline)
             co_return ProcessEnd{.kind = Kind::Lost,
                                  .message = "the process that starts programs has died"};
         }
+        if (errno == EAGAIN) status->note_exhausted(Socket::Side::Read);
         auto wake = co_await status->wait(Socket::Side::Read, deadline);
         if (wake != Socket::Wake::Ready) co_return std::nullopt;
     }

@@ -131,8 +131,7 @@ struct RealResolver::Seat {
 
 void RealResolver::FreeContext::operator()(ub_ctx* context) const { ub_ctx_delete(context); }
 
-RealResolver::RealResolver(ResolverOptions options, Executor& executor, Clock& clock,
-                           boost::asio::io_context& shard0)
+RealResolver::RealResolver(ResolverOptions options, Executor& executor, Clock& clock, Loop& shard0)
     : options_(std::move(options)),
       executor_(executor),
       clock_(clock),
@@ -140,8 +139,7 @@ RealResolver::RealResolver(ResolverOptions options, Executor& executor, Clock& c
       shard0_(shard0) {}
 
 RealResolver::~RealResolver() {
-    // The descriptor is libunbound's: only the watch ends here.
-    if (descriptor_) descriptor_->release();
+    if (watched_) shard0_.unwatch(ub_fd(context_.get()), *this);
 }
 
 const Status<Error>& RealResolver::prepare() {
@@ -224,20 +222,14 @@ std::shared_ptr<RealResolver::Flight> RealResolver::take_off(const Question& que
         land(*flight,
              Answer::temporary(Failure::Broken,
                                fmt::format("the resolver does not run: {}", ub_strerror(error))));
-    } else if (!descriptor_) {
-        descriptor_.emplace(shard0_, ub_fd(context_.get()));
-        watch();
+    } else if (!watched_) {
+        watched_ = shard0_.watch(ub_fd(context_.get()), *this);
     }
     return flight;
 }
 
-void RealResolver::watch() {
-    descriptor_->async_wait(Descriptor::wait_read, [this](const boost::system::error_code& error) {
-        if (error) return;
-        ub_process(context_.get());
-        watch();
-    });
-}
+// Takes all answers that have come, so it need not be told again.
+void RealResolver::handle_events(uint32_t /*events*/) { ub_process(context_.get()); }
 
 // Called by ub_process(), never for a cancelled question: `flight` is in the table.
 void RealResolver::handle_answer(void* flight, int error, ub_result* result) {

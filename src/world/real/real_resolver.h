@@ -20,8 +20,6 @@
 
 #pragma once
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,6 +30,7 @@
 #include "world/clock.h"
 #include "world/executor.h"
 #include "world/real/answer_cache.h"
+#include "world/real/loop.h"
 #include "world/resolver.h"
 #include "world/signal.h"
 
@@ -58,11 +57,10 @@ struct ResolverOptions {
     std::size_t cache_entries_max = 20'000;
 };
 
-class RealResolver : public Resolver {
+class RealResolver : public Resolver, private Watched {
 public:
     // Does nothing yet: a program that asks nothing pays nothing.
-    RealResolver(ResolverOptions options, Executor& executor, Clock& clock,
-                 boost::asio::io_context& shard0);
+    RealResolver(ResolverOptions options, Executor& executor, Clock& clock, Loop& shard0);
     ~RealResolver() override;
     RealResolver(const RealResolver&) = delete;
     RealResolver& operator=(const RealResolver&) = delete;
@@ -79,8 +77,6 @@ private:
     struct FreeContext {
         void operator()(ub_ctx* context) const;
     };
-    using Descriptor =
-        boost::asio::posix::basic_stream_descriptor<boost::asio::io_context::executor_type>;
 
     Status<Error> configure();
     Task<dns::Answer> ask(dns::Question question, Deadline deadline);
@@ -89,7 +85,7 @@ private:
     void leave(Flight& flight);
     bool has_room() const { return flights_.size() < options_.outstanding_max; }
     void offer_room();
-    void watch();
+    void handle_events(uint32_t events) override;
     static void handle_answer(void* flight, int error, ub_result* result);
 
     const ResolverOptions options_;
@@ -100,8 +96,8 @@ private:
     std::optional<Status<Error>> prepared_;
     std::unordered_map<dns::Question, std::shared_ptr<Flight>> flights_;
     Signal room_{executor_, clock_};
-    boost::asio::io_context& shard0_;
-    std::optional<Descriptor> descriptor_;  // from the first question on
+    Loop& shard0_;
+    bool watched_ = false;  // from the first question on
 };
 
 }  // namespace postrider::world::real

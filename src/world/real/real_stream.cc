@@ -30,16 +30,16 @@ Task<Status<NetError>> wait_readable_on(SocketRef socket, Deadline deadline) {
     while (true) {
         co_await socket->turn();
         if (socket->closed()) co_return std::unexpected(no_readiness("wait", Socket::Wake::Closed));
-        if (!socket->emptied()) {
+        if (socket->may_be_usable(Socket::Side::Read)) {
             char octet = 0;
             ssize_t got = ::recv(socket->fd(), &octet, 1, MSG_PEEK);
             if (got >= 0 || (errno != EAGAIN && errno != EINTR)) co_return {};
             if (errno == EINTR) continue;
+            socket->note_exhausted(Socket::Side::Read);
         }
-        Socket::Wait wait(*socket, Socket::Side::Read, deadline);
-        Socket::Wake wake = co_await wait;
+        auto wake = co_await socket->wait(Socket::Side::Read, deadline);
         if (wake != Socket::Wake::Ready) co_return std::unexpected(no_readiness("wait", wake));
-        if (!wait.stale) co_return {};
+        co_return {};
     }
 }
 
@@ -52,13 +52,14 @@ Task<Result<std::size_t, NetError>> read_from(SocketRef socket, std::span<char> 
         ssize_t got = ::recv(socket->fd(), into.data(), into.size(), 0);
         if (got > 0) {
             auto octets = static_cast<std::size_t>(got);
-            socket->note_emptied(octets < into.size());
+            if (octets < into.size()) socket->note_exhausted(Socket::Side::Read);
             co_return octets;
         }
         if (got == 0 || (errno != EAGAIN && errno != EINTR)) socket->note_ended();
         if (got == 0) co_return std::size_t{0};
         if (errno == EINTR) continue;
         if (errno != EAGAIN) co_return std::unexpected(net_error("read", errno));
+        socket->note_exhausted(Socket::Side::Read);
         auto wake = co_await socket->wait(Socket::Side::Read, deadline);
         if (wake != Socket::Wake::Ready) co_return std::unexpected(no_readiness("read", wake));
     }
@@ -115,6 +116,7 @@ Task<Status<NetError>> write_to(SocketRef socket, std::span<const std::string_vi
             socket->note_ended();
             co_return std::unexpected(net_error("write", errno));
         }
+        socket->note_exhausted(Socket::Side::Write);
         auto wake = co_await socket->wait(Socket::Side::Write, deadline);
         if (wake != Socket::Wake::Ready) co_return std::unexpected(no_readiness("write", wake));
     }

@@ -20,7 +20,6 @@
 
 #pragma once
 
-#include <boost/asio/signal_set.hpp>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -86,8 +85,8 @@ private:
     RealDisk disk_{workers_, executor_};
     RealProcess process_{executor_, clock_};
     RealTls tls_{executor_, clock_};
-    RealResolver resolver_;                              // uses shard 0's context
-    std::vector<std::unique_ptr<SignalWatch>> signals_;  // they use shard 0's context
+    RealResolver resolver_;                              // uses shard 0's loop
+    std::vector<std::unique_ptr<SignalWatch>> signals_;  // they use shard 0's loop
     std::vector<std::thread> threads_;
 };
 

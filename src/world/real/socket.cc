@@ -8,12 +8,6 @@
 
 namespace postrider::world::real {
 
-namespace {
-
-constexpr std::size_t index(Socket::Side side) { return static_cast<std::size_t>(side); }
-
-}  // namespace
-
 Socket::Wait::~Wait() {
     auto& slot = socket.waiting_[index(side)];
     if (slot == this) slot = nullptr;
@@ -22,6 +16,8 @@ Socket::Wait::~Wait() {
 bool Socket::Wait::await_ready() {
     if (socket.closed_) {
         wake = Wake::Closed;
+    } else if (socket.usable_[index(side)]) {
+        wake = Wake::Ready;
     } else if (!deadline.is_never() && deadline.reached(monotonic_now())) {
         wake = Wake::TimedOut;
     } else {
@@ -35,8 +31,7 @@ Socket::~Socket() { finish_close(); }
 void Socket::begin(Wait& wait) {
     assert(!waiting_[index(wait.side)]);
     calls_ = 0;
-    wait.stale = watched_[index(wait.side)];
-    if (!wait.stale && !watch(wait.side)) {
+    if (!watch()) {
         // The loop takes no more descriptors; the connection cannot be served.
         wait.wake = Wake::Closed;
         loop_.post(wait.waiting);
@@ -47,32 +42,26 @@ void Socket::begin(Wait& wait) {
 }
 
 // False when the system refuses to watch the descriptor.
-bool Socket::watch(Side side) {
-    if (!descriptor_) {
-        descriptor_.emplace(loop_.context());
-        boost::system::error_code error;
-        descriptor_->assign(fd_.get(), error);
-        if (error) {
-            descriptor_.reset();
-            return false;
-        }
-    }
-    watched_[index(side)] = true;
-    auto type = side == Side::Read ? Descriptor::wait_read : Descriptor::wait_write;
-    descriptor_->async_wait(type,
-                            [self = SocketRef(this), side](const boost::system::error_code& error) {
-                                if (!error) self->handle_ready(side);
-                            });
-    return true;
+bool Socket::watch() {
+    if (!watched_) watched_ = loop_.watch(fd_.get(), *this);
+    return watched_;
 }
 
-void Socket::handle_ready(Side side) {
-    watched_[index(side)] = false;
-    if (side == Side::Read) emptied_ = false;
+void Socket::handle_events(uint32_t events) {
+    SocketRef self(this);
+    // The peer's end of its side leaves ours open.
+    hung_[index(Side::Read)] |= (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+    hung_[index(Side::Write)] |= (events & (EPOLLHUP | EPOLLERR)) != 0;
+    if (hung_[index(Side::Read)] || (events & EPOLLIN) != 0) handle_usable(Side::Read);
+    if (hung_[index(Side::Write)] || (events & EPOLLOUT) != 0) handle_usable(Side::Write);
+}
+
+void Socket::handle_usable(Side side) {
+    usable_[index(side)] = true;
     if (Wait* wait = std::exchange(waiting_[index(side)], nullptr)) {
         wait->wake = Wake::Ready;
         wait->waiting.resume();
-    } else if (lingering_ && side == Side::Read) {
+    } else if (lingers() && side == Side::Read) {
         drain();
     }
 }
@@ -84,7 +73,7 @@ void Socket::ring_by(Monotonic moment) {
 void Socket::fire() {
     SocketRef self(this);
     Monotonic now = monotonic_now();
-    if (lingering_) {
+    if (lingers()) {
         if (now >= linger_until_) return finish_close();
         return ring_by(linger_until_);
     }
@@ -118,10 +107,17 @@ void Socket::close() {
             loop_.post(wait->waiting);
         }
     }
-    if (!written_ || ended_ || loop_.lingering >= kLingeringPerLoopMax) return finish_close();
+    if (!written_ || ended_ || loop_.lingering().size() >= kLingeringPerLoopMax) {
+        return finish_close();
+    }
     if (!write_shut_) ::shutdown(fd_.get(), SHUT_WR);
-    lingering_ = true;
-    loop_.lingering++;
+    linger();
+}
+
+void Socket::linger() {
+    SocketRef self(this);
+    place_ = loop_.lingering().size();
+    loop_.lingering().push_back(self);
     linger_until_ = monotonic_now() + kLingerTime;
     drain();
 }
@@ -135,7 +131,8 @@ void Socket::drain() {
             continue;
         }
         if (got < 0 && errno == EINTR) continue;
-        if (got < 0 && errno == EAGAIN && (watched_[index(Side::Read)] || watch(Side::Read))) {
+        if (got < 0 && errno == EAGAIN && watch()) {
+            note_exhausted(Side::Read);
             return ring_by(linger_until_);
         }
         break;
@@ -145,14 +142,15 @@ void Socket::drain() {
 
 void Socket::finish_close() {
     closed_ = true;
-    if (std::exchange(lingering_, false)) loop_.lingering--;
-    if (descriptor_) {
-        fd_.release();  // the descriptor closes it, after it has left the reactor
-        boost::system::error_code ignored;
-        descriptor_->close(ignored);
-        descriptor_.reset();
-    }
+    if (std::exchange(watched_, false)) loop_.unwatch(fd_.get(), *this);
     fd_.reset();
+    if (!lingers()) return;
+    auto& lingering = loop_.lingering();
+    SocketRef self(this);  // may be the last
+    lingering.back()->place_ = place_;
+    std::swap(lingering[place_], lingering.back());
+    lingering.pop_back();
+    place_ = kNotLingering;
 }
 
 }  // namespace postrider::world::real

@@ -4,6 +4,8 @@
 // The problem: a session reads and writes thousands of times and nearly never waits in vain. So the
 // system call is tried first, and only a socket that has nothing to give is waited for; a deadline
 // is a number in the socket, looked at by one timer that is moved only when it must ring earlier.
+// The loop tells of changes only, so the socket remembers for each side whether it may be usable:
+// it is taken to be until the system's call says that it is not, and from the next change on again.
 //
 // Promise
 //   1. A wait ends once: Ready, TimedOut at its deadline, or Closed after close(). A wait that
@@ -16,19 +18,18 @@
 //      destroys a reply which the peer has not read yet.
 //   4. An idle socket holds no buffer and no timer of its own.
 //
-// Memory: kept alive by its stream and by the waits that the reactor still holds.
+// Memory: kept alive by its stream, by whom it is read or written, and while it lingers by its
+// loop.
 //
 // Threads: one shard's; when no loop runs, anybody's.
 
 #pragma once
 
 #include <array>
-#include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 #include <boost/smart_ptr/intrusive_ref_counter.hpp>
 #include <coroutine>
 #include <cstdint>
-#include <optional>
 
 #include "base/time.h"
 #include "world/real/fd.h"
@@ -38,10 +39,11 @@ namespace postrider::world::real {
 
 inline constexpr Duration kLingerTime = std::chrono::seconds(2);
 inline constexpr std::size_t kLingerOctetsMax = 1024 * 1024;
-inline constexpr int kLingeringPerLoopMax = 1024;
+inline constexpr std::size_t kLingeringPerLoopMax = 1024;
 inline constexpr int kInlineCallsMax = 32;  // then others on the loop have their turn
 
 class Socket final : public boost::intrusive_ref_counter<Socket, boost::thread_unsafe_counter>,
+                     private Watched,
                      private TimerHeap::Node {
 public:
     enum class Side : uint8_t {
@@ -73,39 +75,44 @@ public:
     void note_written() { written_ = true; }
     void note_ended() { ended_ = true; }
 
-    // A read that got less than it asked for has taken all there was. A wait need not look then: it
-    // ends also for what came between that read and itself.
-    void note_emptied(bool emptied) { emptied_ = emptied; }
-    bool emptied() const { return emptied_; }
+    // The system's call said EAGAIN, or read less than was asked for: a wait then lasts until the
+    // next change. REQUIRES: told at once, before anything else is awaited.
+    void note_exhausted(Side side) { usable_[index(side)] = hung_[index(side)]; }
+    bool may_be_usable(Side side) const { return usable_[index(side)]; }
 
     void shut_write();
     bool write_shut() const { return write_shut_; }
     void close();
 
 private:
-    using Descriptor = asio::posix::basic_stream_descriptor<asio::io_context::executor_type>;
+    friend Loop;
+    static constexpr std::size_t kNotLingering = SIZE_MAX;
+    static constexpr std::size_t index(Side side) { return static_cast<std::size_t>(side); }
 
     void begin(Wait& wait);
-    bool watch(Side side);
-    void handle_ready(Side side);
+    bool watch();
+    void handle_events(uint32_t events) override;
+    void handle_usable(Side side);
     void ring_by(Monotonic moment);
     void fire() override;
+    bool lingers() const { return place_ != kNotLingering; }
+    void linger();
     void drain();
     void finish_close();
 
     Loop& loop_;
     Fd fd_;
-    std::optional<Descriptor> descriptor_;  // from the first wait on
     std::array<Wait*, 2> waiting_{};
-    std::array<bool, 2> watched_{};  // the reactor will call handle_ready
+    std::array<bool, 2> usable_{true, true};  // as far as is known
+    std::array<bool, 2> hung_{};              // ended or broken: the call will say so for ever
+    bool watched_ = false;                    // from the first wait on
     bool closed_ = false;
     bool write_shut_ = false;
     bool written_ = false;
-    bool ended_ = false;    // the peer's side: end or error
-    bool emptied_ = false;  // by the last read, and nothing was told since
-    bool lingering_ = false;
+    bool ended_ = false;  // the peer's side: end or error
     int calls_ = 0;
     std::size_t drained_ = 0;
+    std::size_t place_ = kNotLingering;  // in the loop's list
     Monotonic linger_until_;
 };
 
@@ -117,7 +124,6 @@ struct Socket::Wait {
     Deadline deadline;
     Wake wake = Wake::Ready;
     std::coroutine_handle<> waiting = {};
-    bool stale = false;  // a watch of an earlier wait was still on: Ready may be old news
 
     Wait(Socket& owner, Side which, Deadline until) : socket(owner), side(which), deadline(until) {}
     Wait(const Wait&) = delete;
