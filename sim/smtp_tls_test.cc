@@ -13,6 +13,9 @@ const Step kGoAhead{"220 go\r\n", ""};
 const Step kShakes{kTls, "EHLO me.example\r\n"};
 const Steps kUnderTls{kGreets, kOffersTls, kGoAhead, kShakes, kPipelines, kGo, kTakes, kBye};
 const Steps kInPlaintext{kGreets, kPipelines, kGo, kTakes, kBye};
+const Step kOffersTlsInVain{"250-mx\r\n250-PIPELINING\r\n250-STARTTLS\r\n250 8BITMIME\r\n",
+                            "DATA\r\n"};
+const Steps kInPlaintextThoughOffered{kGreets, kOffersTlsInVain, kGo, kTakes, kBye};
 
 struct TlsScene : Scene {
     explicit TlsScene(uint64_t seed = 1) : Scene(seed) {}
@@ -68,7 +71,7 @@ TEST(SmtpTls, OpportunisticTlsThatFailsIsTriedOnceInPlaintext) {
     for (TlsOutcome outcome : {TlsOutcome::Refused, TlsOutcome::Hangs, TlsOutcome::BreaksOff}) {
         TlsScene scene;
         scene.mx.tls().outcome = [outcome] { return outcome; };
-        scene.serve({kUnderTls, kInPlaintext});
+        scene.serve({kUnderTls, kInPlaintextThoughOffered});
         SmtpAttempt attempt = scene.send_under({.level = TlsLevel::Opportunistic});
         EXPECT_TRUE(is_relayed(attempt)) << attempt.dialogue.text();
         EXPECT_FALSE(attempt.fell_back.empty());
@@ -135,9 +138,7 @@ TEST(SmtpTls, UnderVerifiedTheNamesOfThePolicyCount) {
 
 TEST(SmtpTls, WhereItIsOffAnOfferIsLeftAlone) {
     TlsScene scene;
-    const Step offers_all{"250-mx\r\n250-PIPELINING\r\n250-STARTTLS\r\n250 8BITMIME\r\n",
-                          "DATA\r\n"};
-    scene.serve({{kGreets, offers_all, kGo, kTakes, kBye}});
+    scene.serve({kInPlaintextThoughOffered});
     SmtpAttempt attempt = scene.send_under({.level = TlsLevel::Off});
     EXPECT_TRUE(is_relayed(attempt)) << attempt.dialogue.text();
     EXPECT_FALSE(scene.was_said("STARTTLS"));
