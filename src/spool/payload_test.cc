@@ -166,6 +166,20 @@ TEST(Payload, WhatWeCannotHaveWrittenIsRefused) {
     EXPECT_FALSE(parse_payload(unknown_state));
 }
 
+// They say which segments are free and which ids were given: nothing to guess at.
+TEST(Payload, AnOldestOrHighestOfAnotherSizeIsRefused) {
+    for (uint16_t type : {7, 8}) {
+        for (std::size_t size : {0, 4, 7, 9, 16}) {
+            std::string octets;
+            FieldWriter writer(octets);
+            std::size_t begun = writer.begin_item(type);
+            octets.append(size, '\x01');
+            writer.end(begun);
+            EXPECT_FALSE(parse_payload(octets)) << type << " of " << size << " octets";
+        }
+    }
+}
+
 TEST(Payload, UnknownItemsAreSkipped) {
     std::string octets;
     FieldWriter writer(octets);
