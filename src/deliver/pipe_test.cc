@@ -147,6 +147,14 @@ TEST(PipeCommand, EachMistakeIsNamed) {
     }
 }
 
+TEST(PipeCommand, ACommandOfAnySizeCostsNoMemory) {
+    std::string long_one = "/bin/a " + std::string(4089, 'x');
+    EXPECT_TRUE(PipeCommand::parse(long_one));
+    auto longer = PipeCommand::parse(long_one + "x");
+    ASSERT_FALSE(longer);
+    EXPECT_THAT(longer.error().message, HasSubstr("too long"));
+}
+
 TEST(PipeCommand, AddressesAreNeverSplitAgain) {
     PipeAddresses odd{.sender = "a 'b\"@x; rm -rf /", .local = "{domain} $(id)", .domain = "d"};
     EXPECT_THAT(words("/bin/a {sender} {local}.{domain}", odd),

@@ -393,6 +393,25 @@ TEST(Operator, RemoveTakesAnythingThatIsNotActive) {
     EXPECT_EQ(b.queue.totals().entries, 1u);
 }
 
+TEST(Operator, ASiteTellsWhatBecameOfItsRecipients) {
+    Bench b(plain());
+    b.add("a", "s", 0, {0, 1, 2, 3, 4, 5});
+    b.add("b");
+    std::vector<Job> jobs = b.jobs();
+    ASSERT_EQ(jobs.size(), 2u);
+    std::vector<RecipientResult> results;
+    for (Verdict verdict : {Verdict::Relayed, Verdict::Permanent, Verdict::Delivered,
+                            Verdict::Temporary, Verdict::Permanent, Verdict::Permanent}) {
+        results.push_back({.recipient = static_cast<uint32_t>(results.size()), .verdict = verdict});
+    }
+    b.queue.done(jobs[0].site == "a" ? jobs[0].handle : jobs[1].handle, results, b.now);
+    SiteView a = b.site("a"), other = b.site("b");
+    EXPECT_EQ(a.delivered, 2u);
+    EXPECT_EQ(a.deferred, 1u);
+    EXPECT_EQ(a.failed, 3u);
+    EXPECT_EQ(other.delivered + other.deferred + other.failed, 0u);
+}
+
 TEST(Operator, ScanFiltersAndGoesInSlices) {
     Bench b(plain());
     for (int i = 0; i < 30; i++) b.add(i % 3 == 0 ? "a" : "b", i % 2 == 0 ? "ann" : "bob");

@@ -223,6 +223,24 @@ TEST(Suspension, DeadSiteIsLeftAloneAndThenProbedByOne) {
     EXPECT_GE(b.jobs().size(), 1u);
 }
 
+// A message that is refused or put off for its own sake must not stop the others of its site.
+TEST(Suspension, OnlyWhatIsTheSitesOwnMatterSuspendsIt) {
+    const std::pair<FailureKind, bool> cases[] = {
+        {FailureKind::Connection, true}, {FailureKind::Greeting, true},
+        {FailureKind::Tls, true},        {FailureKind::Dns, true},
+        {FailureKind::Mail4yz, false},   {FailureKind::Greylisted, false},
+        {FailureKind::Full, false},      {FailureKind::Mailbox, false},
+        {FailureKind::Policy, false},    {FailureKind::TooManyRecipients, false},
+        {FailureKind::Other, false},
+    };
+    for (auto [kind, suspends] : cases) {
+        Bench b(plain());
+        for (int i = 0; i < 5; i++) b.add("site");
+        for (const Job& job : b.jobs()) b.done(job, Verdict::Temporary, kind);
+        EXPECT_EQ(b.site("site").suspended_until.has_value(), suspends) << name(kind);
+    }
+}
+
 TEST(Rate, NotMoreThanAllowedInAnInterval) {
     Options options = plain();
     options.sites["limited"] = {.connections_max = 50,

@@ -328,5 +328,87 @@ TEST(Report, NamesTheHoldAndReturnsNoBodyThatRequiresTls) {
     EXPECT_TRUE(report->envelope.requiretls);
 }
 
+// A mail program shows the report beside the message, where that has an id to go by.
+TEST(Report, OnlyASoundMessageIdIsReferredTo) {
+    const std::string id_of_240 = "<" + std::string(238, 'x') + ">";
+    const std::pair<std::string, std::string> cases[] = {
+        {"", ""},
+        {"Message-ID: <1@a.example>\r\n", "<1@a.example>"},
+        {"Message-ID:\r\n <1@a.example>\r\n", "<1@a.example>"},
+        {"Message-ID: " + id_of_240 + "\r\n", id_of_240},
+        {"Message-ID: <" + std::string(1000, 'x') + ">\r\n", ""},
+        {"Message-ID: 1@a.example\r\n", ""},
+        {"Message-ID: <1@a.example\r\n", ""},
+        {"Message-ID: <>\r\n", ""},
+        {"Message-ID: <1 2@a.example>\r\n", ""},
+        {"Message-ID: <1\x7F@a.example>\r\n", ""},
+        {"Message-ID: <\xC3\xA4@a.example>\r\n", ""},
+    };
+    Envelope original = envelope({"bob"});
+    for (const auto& [field, id] : cases) {
+        std::string content = "From: <alice@a.example>\r\n" + field + "\r\nAt noon?\r\n";
+        Facts one = facts(original, {failure(0)});
+        one.content = content;
+        one.content_octets = content.size();
+        one.header_octets = static_cast<uint32_t>(content.size() - 10);
+        auto report = compose(one);
+        ASSERT_TRUE(report);
+        std::string want = "In-Reply-To: " + id + "\r\nReferences: " + id + "\r\n";
+        std::string header = report->content.substr(0, report->header_octets);
+        EXPECT_EQ(header.contains(want), !id.empty()) << field;
+        EXPECT_EQ(header.contains("In-Reply-To:"), !id.empty()) << field;
+    }
+}
+
+// Else it could not come back over a host that takes 7 bits.
+TEST(Report, EightBitsAreDeclaredOnlyWhereThereAre) {
+    Envelope original = envelope({"bob"});
+    for (const auto& [octet, has_8bit] : {std::pair("\x7F", false), {"\xC3\xA4", true}}) {
+        std::string content = std::string(kContent) + octet + "\r\n";
+        Facts one = facts(original, {failure(0)});
+        one.content = content;
+        one.content_octets = content.size();
+        one.has_8bit = has_8bit;
+        auto report = compose(one);
+        ASSERT_TRUE(report);
+        EXPECT_THAT(report->content, HasSubstr(octet));
+        EXPECT_EQ(report->envelope.body, has_8bit ? BodyType::EightBitMime : BodyType::SevenBit);
+        EXPECT_EQ(report->content.contains("Content-Transfer-Encoding: 8bit"), has_8bit);
+    }
+}
+
+// RFC 6710 §4.6.
+TEST(Report, AReportIsAsUrgentAsItsMessage) {
+    Envelope original = envelope({"bob"});
+    original.priority = 4;
+    original.priority_given = true;
+    auto report = compose(facts(original, {failure(0)}));
+    ASSERT_TRUE(report);
+    EXPECT_EQ(report->envelope.priority, 4);
+    EXPECT_TRUE(report->envelope.priority_given);
+}
+
+// The second number of the status says what a person can do.
+TEST(Report, TheAdviceFitsTheFailure) {
+    const std::pair<uint16_t, const char*> cases[] = {
+        {0, "    If this goes on, ask the postmaster"},
+        {1, "    Check the address for mistakes"},
+        {2, "    The mailbox cannot take mail at present"},
+        {3, "    The recipient's system cannot take this message."},
+        {4, "    The recipient's system could not be reached; try again later."},
+        {5, "    If this goes on, ask the postmaster"},
+        {6, "    The recipient's system does not take this kind of content."},
+        {7, "    The message was refused by a rule"},
+    };
+    Envelope original = envelope({"bob"});
+    for (auto [subject, advice] : cases) {
+        RecipientResult result = failure(0);
+        result.status = {5, subject, 0};
+        auto report = compose(facts(original, {result}));
+        ASSERT_TRUE(report);
+        EXPECT_THAT(report->content, HasSubstr(advice)) << subject;
+    }
+}
+
 }  // namespace
 }  // namespace postrider::report

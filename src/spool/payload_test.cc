@@ -138,6 +138,16 @@ TEST(Payload, EndedOldestAttemptAndLargeComeBack) {
     EXPECT_EQ(payload->messages[0].large, (LargeFields{300, 128, {1, 2, 3}}));
 }
 
+TEST(Payload, AMessageWithoutAnyOctetComesBack) {
+    std::string octets;
+    put_message(full_envelope(), 0, false, 0, octets);
+    put_content_header(0, octets);
+    auto payload = parse_payload(octets);
+    ASSERT_TRUE(payload);
+    ASSERT_EQ(payload->messages.size(), 1u);
+    EXPECT_EQ(payload->messages[0].content, "");
+}
+
 TEST(Payload, WhatWeCannotHaveWrittenIsRefused) {
     std::string lonely_content;
     put_content_header(3, lonely_content);
