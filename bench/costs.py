@@ -1,9 +1,7 @@
-"""What things cost: CPU of a tree of processes, syncs, and the limits of this machine."""
+"""What things cost: CPU of a tree of processes, system calls, memory and octets written."""
 
 import os
 import re
-import subprocess
-import tempfile
 import time
 from pathlib import Path
 
@@ -134,27 +132,32 @@ def count_calls(path, begin, end):
     return counts
 
 
-# --- limits of this machine
+# --- one process
 
-def file_system(folder):
-    """The type of file system that a folder is on."""
-    done = subprocess.run(["stat", "-f", "-c", "%T", str(folder)], capture_output=True, text=True)
-    return done.stdout.strip()
+def memory(pid):
+    """Resident octets."""
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return int(re.search(r"^Rss:\s*(\d+) kB", text, re.M).group(1)) * 1024
 
 
-def syncs_per_second(folder, octets, seconds):
-    """How often one writer can write so many octets into space that was written before, and wait
-    until they are on stable storage."""
-    size = 32 * 1024 * 1024 // octets * octets
-    block = os.urandom(octets)
-    with tempfile.TemporaryFile(dir=folder) as file:
-        file.write(b"\0" * size)
-        file.flush()
-        os.fsync(file.fileno())
-        count, at = 0, 0
-        begin = time.monotonic()
-        while time.monotonic() < begin + seconds:
-            os.pwrite(file.fileno(), block, at)
-            os.fdatasync(file.fileno())
-            count, at = count + 1, (at + octets) % size
-        return count / (time.monotonic() - begin)
+def listens(port):
+    """Without being seen by whoever listens."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, _, state = line.split()[:4]
+        if state == "0A" and int(local.rpartition(":")[2], 16) == port:
+            return True
+    return False
+
+
+# --- the disk
+
+def device_octets(folder):
+    """Octets that the disk below a folder has taken in so far, from everybody on this machine; None
+    where the file system lies on no single disk."""
+    device = os.stat(folder).st_dev
+    try:
+        os.sync()  # what waits in memory belongs to the past
+        fields = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/stat").read_text()
+    except FileNotFoundError:
+        return None
+    return int(fields.split()[6]) * 512

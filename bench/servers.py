@@ -1,12 +1,13 @@
 """The servers under load, each set up for one kind of work.
 
-    work        what happens to a message after its 250
+    kind        what happens to a message after its 250
     accept      nothing: its delivery is held; only receiving and storing count
     relay       it is sent on to the sink
     maildir     it is written into one Maildir
 
-Both servers keep their queue and mailboxes below one folder, on the same disk. Both are durable and
-keep their logs, as they come. What is changed from the defaults is written here, and only this.
+All keep their queue and mailboxes below one folder, on the same disk. All are as durable as they come
+and keep their logs. What is changed from the defaults of their tests (tests/program/peers.py) is
+written here, and only here.
 """
 
 import json
@@ -17,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/program"))
 
 import costs  # noqa: E402
 from peer import IS_ROOT, NEEDS_ROOT, PEERS  # noqa: E402
-from peers import Postfix  # noqa: E402
+from peers import Exim, Haraka, OpenSmtpd, Postfix  # noqa: E402
 from server import Server  # noqa: E402
 
 # A next host where nobody listens.
@@ -32,19 +33,22 @@ data_directory = "{data}"
 address = "127.0.0.1:0"
 
 [smtp]
-sessions_per_address_max = 2000  # the load comes from one address
+sessions_max = 100000
+sessions_per_address_max = 100000  # the load comes from one address
+{smtp}
 
 [queue]
 backoff_first = "{backoff}"
 backoff_max = "{backoff}"
+{queue}
 
-[[route]]
-domain = "far.test"
-host = "{next_host}"
+[relay]
+smarthost = "{next_host}"
 
 [[domain]]
 name = "our.test"
 mailboxes = ["alice"]
+{more}
 """
 
 # In place of or beside the settings of tests/program/peers.py.
@@ -63,58 +67,94 @@ smtpd_recipient_restrictions =
 # The message stays where cleanup has put it, without the queue manager's work.
 POSTFIX_HOLD = "smtpd_data_restrictions = check_sender_access static:HOLD\n"
 
+EXIM = """
+smtp_accept_max = 200
+smtp_accept_queue = 0
+smtp_accept_queue_per_connection = 0
+smtp_connect_backlog = 1000
+smtp_accept_max_per_connection = 0
+queue_run_max = 20
+remote_max_parallel = 20
+split_spool_directory = true
+smtp_enforce_sync = false
+"""
+EXIM_HOLD = "queue_only = true\n"
+
+HARAKA_RELAY = """
+exports.hook_rcpt = function (next, connection) {{ connection.relaying = true; next(OK); }};
+exports.hook_get_mx = (next) => next(OK, [{{
+    priority: 0, exchange: '127.0.0.1', port: {port}, auth_user: '', auth_pass: '' }}]);
+"""
+
 
 class BenchPostrider(Server):
-    NAME = "Postrider"
+    NAME = "postrider"
 
-    def __init__(self, binary, work, sink_port, trace=None):
+    def __init__(self, binary, work, sink_port, trace=None, smtp="", more="", recipient=None):
         super().__init__(binary=binary)
         self.work = work
-        next_host = f"[127.0.0.1]:{sink_port}" if work == "relay" else DEAD
+        self.recipient = recipient or (
+            "alice@our.test" if work.kind == "maildir" else "user@far.test")
+        next_host = f"[127.0.0.1]:{sink_port}" if work.kind == "relay" else DEAD
         # After the first failures the site waits, and so does every message for it.
-        backoff = "3d" if work == "accept" else "5m"
-        self.config.write_text(
-            POSTRIDER.format(data=self.data, next_host=next_host, backoff=backoff))
+        backoff = "3d" if work.kind == "accept" else "5m"
+        self.config.write_text(POSTRIDER.format(data=self.data, next_host=next_host, backoff=backoff,
+                                                queue=work.queue, smtp=smtp, more=more))
         if trace:
             self.wrapper = costs.traced([], self.directory / "trace", trace)
+
+    @staticmethod
+    def missing():
+        return ""
 
     @property
     def pid(self):
         return self.process.pid
 
     @property
-    def recipient(self):
-        return "alice@our.test" if self.work == "maildir" else "user@far.test"
-
-    @property
     def mailbox(self):
         return self.maildir("alice") / "new"
 
-    def syncs(self):
-        """Syncs of the spool so far, by its own count."""
-        return json.loads(self.ask("status", "--json"))["spool"]["syncs"]
+    def status(self):
+        return json.loads(self.ask("status", "--json"))
 
 
-class BenchPostfix(Postfix):
-    NAME = "postfix"
+class BenchPeer:
+    """What the others have in common; each is a Peer besides."""
 
     def __init__(self, _binary, work, sink_port, trace=None):
         super().__init__(onward=sink_port)
         self.work = work
         self.trace = trace
+        # Mail for far.test stays in the peers of the tests.
+        self.recipient = "user@far.test" if work.kind == "maildir" else "user@other.test"
 
-    @staticmethod
-    def missing():
+    @classmethod
+    def missing(cls):
         """Why it cannot run here; empty when it can."""
-        if not IS_ROOT:
-            return f"Postfix {NEEDS_ROOT}"
-        if not (PEERS / "postfix").exists():
-            return f"{PEERS / 'postfix'} is missing: run tools/peers postfix"
+        if not IS_ROOT and cls.needs_root(cls):
+            return f"{cls.NAME} {NEEDS_ROOT}"
+        if not (PEERS / cls.NAME).exists():
+            return f"{PEERS / cls.NAME} is missing: run tools/peers {cls.NAME}"
         return ""
 
+    def command(self):
+        words = super().command()
+        return costs.traced(words, self.directory / "trace", self.trace) if self.trace else words
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    @property
+    def mailbox(self):
+        return self.directory / "mail/inbox/new"
+
+
+class BenchPostfix(BenchPeer, Postfix):
     def configure(self):
         super().configure()
-        changes = POSTFIX + (POSTFIX_HOLD if self.work == "accept" else "")
+        changes = POSTFIX + (POSTFIX_HOLD if self.work.kind == "accept" else "")
         path = self.directory / "main.cf"
         # Each key once: every program of Postfix warns of one that comes twice, and its log service,
         # which warns too, would wait for itself.
@@ -127,21 +167,55 @@ class BenchPostfix(Postfix):
                 kept.append(line)
         path.write_text("\n".join(kept) + "\n" + changes)
 
+
+class BenchExim(BenchPeer, Exim):
+    def configure(self):
+        super().configure()
+        changes = EXIM + (EXIM_HOLD if self.work.kind == "accept" else "")
+        path = self.directory / "exim.conf"
+        path.write_text(changes + path.read_text())
+
     def command(self):
         words = super().command()
-        return costs.traced(words, self.directory / "trace", self.trace) if self.trace else words
+        # The queue is run once a second in the tests; a held queue is not run, others as usual.
+        return [word for word in words if word != "-q1s"] + (
+            [] if self.work.kind == "accept" else ["-q30m"])
 
-    @property
-    def pid(self):
-        return self.process.pid
 
-    @property
-    def recipient(self):
-        return "user@far.test" if self.work == "maildir" else "user@other.test"
+class BenchOpenSmtpd(BenchPeer, OpenSmtpd):
+    def command(self):
+        return super().command() + (["-P", "mta"] if self.work.kind == "accept" else [])
 
-    @property
-    def mailbox(self):
-        return self.directory / "mail/inbox/new"
+    def configure(self):
+        if self.work.kind == "accept":
+            self.onward = 1  # so that it takes the mail
+        super().configure()
 
-    def syncs(self):
-        return None
+
+class BenchHaraka(BenchPeer, Haraka):
+    """One process for each core, as its documentation advises; its outbound queue holds the mail."""
+
+    @classmethod
+    def missing(cls):
+        return "" if cls.is_there() else cls.MISSING
+
+    def configure(self):
+        super().configure()
+        self.write("config/smtp.ini", f"listen=127.0.0.1:{self.port}\nnodes=cpus\n")
+        if self.work.kind == "maildir":
+            return
+        self.write("config/plugins", "open\n")
+        self.write("plugins/open.js", HARAKA_RELAY.format(port=self.onward or 1))
+        held = "true" if self.work.kind == "accept" else "false"
+        self.write("config/outbound.ini", f"disabled={held}\n")
+
+
+SERVERS = {cls.NAME: cls for cls in (BenchPostrider, BenchPostfix, BenchExim, BenchOpenSmtpd,
+                                     BenchHaraka)}
+
+
+def share(name, kind):
+    """Of the usual number of messages, so that each is busy for about as long."""
+    if (name, kind) == ("opensmtpd", "relay"):
+        return 0.01
+    return {"postfix": 0.2, "exim": 0.05, "opensmtpd": 0.1, "haraka": 0.05, "sink": 2.0}.get(name, 1.0)

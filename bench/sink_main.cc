@@ -3,7 +3,8 @@
 // It says where it listens, as one line of JSON, and one more line of JSON with what it took: when
 // the message comes that --messages names, or else on SIGTERM. It goes on serving until SIGTERM. It
 // does what the protocol asks and no more: it knows commands by their first letter, refuses nothing
-// and needs no order.
+// and needs no order. With --times it writes, at its end, when the final dot came of each message
+// that the source has numbered.
 
 #include <fmt/format.h>
 #include <sys/socket.h>
@@ -11,7 +12,9 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <cstring>
+#include <fstream>
 #include <memory>
 
 #include "bench/load.h"
@@ -26,12 +29,15 @@ constexpr std::string_view kGood = "250 Yes\r\n";
 constexpr std::string_view kGoOn = "354 Go on\r\n";
 constexpr std::string_view kBye = "221 Bye\r\n";
 constexpr std::string_view kDot = "\r\n.\r\n";
+constexpr std::size_t kNone = SIZE_MAX;
+constexpr std::size_t kNumberMax = 10'000'000;
 constexpr int kLookMs = 1000;  // how often it looks whether it is to stop
 
 struct Client {
     int fd = -1;
     bool in_data = false;
     bool leaving = false;
+    std::size_t number = kNone;  // of the message, from its reverse-path
     // Of a command, what came of its line; in content, the last octets that may begin a dot line.
     std::string rest;
     std::string replies;
@@ -47,8 +53,8 @@ struct Counts {
 
 class Sink {
 public:
-    Sink(int listener, std::vector<uint64_t> tell_at)
-        : listener_(listener), tell_at_(std::move(tell_at)) {
+    Sink(int listener, std::vector<uint64_t> tell_at, std::string times)
+        : listener_(listener), tell_at_(std::move(tell_at)), times_(std::move(times)) {
         watch_.add(listener_, nullptr, EPOLLIN);
     }
 
@@ -62,11 +68,15 @@ private:
     void take_command(Client& client, std::string_view line);
     bool answer(Client& client);
     void end(Client& client);
+    void take_number(Client& client, std::string_view line) const;
     void tell();
+    void write_times() const;
 
     Watch watch_;
     const int listener_;
     const std::vector<uint64_t> tell_at_;
+    const std::string times_;
+    std::vector<double> dots_at_;  // by number; 0 = has not come
     Counts counts_;
     std::vector<std::unique_ptr<Client>> clients_;
     std::vector<Client*> free_;
@@ -85,6 +95,7 @@ void Sink::run() {
         }
     }
     tell();
+    if (!times_.empty()) write_times();
 }
 
 void Sink::accept_all() {
@@ -162,6 +173,11 @@ std::string_view Sink::take_content(Client& client, std::string_view input) {
     client.rest.clear();
     client.replies += kGood;
     counts_.messages++;
+    if (client.number != kNone) {
+        if (dots_at_.size() <= client.number) dots_at_.resize(client.number + 1);
+        // A second copy does not count.
+        if (dots_at_[client.number] == 0) dots_at_[client.number] = seconds_now();
+    }
     if (counts_.messages == 1) counts_.first_at = seconds_now();
     if (std::ranges::find(tell_at_, counts_.messages) != tell_at_.end()) tell();
     return input.substr(taken);
@@ -181,9 +197,32 @@ void Sink::take_command(Client& client, std::string_view line) {
             client.replies += kBye;
             client.leaving = true;
             return;
+        case 'M':
+            if (!times_.empty()) take_number(client, line);
+            [[fallthrough]];
         default:
             client.replies += kGood;
     }
+}
+
+// MAIL FROM:<sender-17@example.org> is message 17.
+void Sink::take_number(Client& client, std::string_view line) const {
+    std::string_view local = line.substr(0, line.find('@'));
+    std::string_view digits = local.substr(local.rfind('-') + 1);
+    client.number = kNone;
+    std::size_t number = 0;
+    auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    if (error == std::errc() && end == digits.data() + digits.size() && number <= kNumberMax) {
+        client.number = number;
+    }
+}
+
+void Sink::write_times() const {
+    std::ofstream file(times_);
+    for (std::size_t i = 0; i < dots_at_.size(); i++) {
+        if (dots_at_[i] != 0) file << fmt::format("{} {:.6f}\n", i, dots_at_[i]);
+    }
+    if (!file.flush()) give_up(fmt::format("cannot write {}", times_));
 }
 
 // False when the connection is lost.
@@ -218,15 +257,17 @@ int main(int count, char** words) {
     using namespace postrider::bench;
     std::string listen = "127.0.0.1:0";
     std::vector<uint64_t> tell_at;
+    std::string times;
     CLI::App app("an SMTP server that takes every message and keeps nothing");
     app.add_option("listen", listen, "where it listens; port 0 takes a free one");
     app.add_option("--tell-at", tell_at, "tell of the costs when so many messages have come");
+    app.add_option("--times", times, "write when the final dot of each numbered message came");
     CLI11_PARSE(app, count, words);
     catch_stop();
     sockaddr_in address = parse_address(listen);
     int listener = listen_at(address);
     fmt::print("{{\"listening\": \"{}\"}}\n", text_of(address));
     std::fflush(stdout);
-    Sink(listener, std::move(tell_at)).run();
+    Sink(listener, std::move(tell_at), std::move(times)).run();
     return 0;
 }

@@ -2,15 +2,20 @@
 //
 // A fixed number of sessions run at once, each a conversation without pipelining, as a plain client
 // has it: greeting, EHLO, MAIL, RCPT, DATA, content, QUIT. The next session begins when one has its
-// 221. Prints one line of JSON. Ends with 0 when every message was accepted, with 1 when some were
-// refused or lost.
+// 221, or, with --rate, when its time has come. With --times each message bears its number in the
+// reverse-path, and the time of its 250 is written to a file. Prints one line of JSON. Ends with 0
+// when every message was accepted, with 1 when some were refused or lost.
 
 #include <fmt/format.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cmath>
+#include <fstream>
 #include <memory>
+#include <sstream>
 
 #include "bench/load.h"
 
@@ -28,30 +33,60 @@ struct Options {
     uint64_t sessions = 20;
     uint64_t octets = 10240;
     uint64_t per_connection = 1;
+    uint64_t domains = 1;
+    double rate = 0;      // sessions begun in a second; 0 = as fast as they end
+    std::string content;  // a file
+    std::string times;    // a file
 };
+
+// The file's octets, with dots doubled and the end of DATA.
+std::string stuffed(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    std::stringstream text;
+    text << file.rdbuf();
+    if (!file) give_up(fmt::format("cannot read {}", path));
+    std::string out = "\r\n" + text.str();
+    for (std::size_t at = 0; (at = out.find("\r\n.", at)) != std::string::npos; at += 4) {
+        out.insert(at + 2, 1, '.');
+    }
+    return out.substr(2) + ".\r\n";
+}
+
+// user@far.test for domain 17 of many is user@d17.far.test.
+std::string recipient(const Options& options, uint64_t domain) {
+    if (options.domains == 1) return options.to;
+    std::size_t at = options.to.rfind('@') + 1;
+    return fmt::format("{}d{}.{}", options.to.substr(0, at), domain, options.to.substr(at));
+}
+
+std::string made_content(const Options& options) {
+    std::string out = fmt::format(
+        "From: <{}>\r\nTo: <{}>\r\nSubject: load\r\nDate: Thu, 1 Jan 2026 00:00:00 +0000\r\n"
+        "Message-ID: <load@bench.test>\r\n\r\n",
+        options.from, options.to);
+    std::string line(kLineOctets, 'x');
+    line += "\r\n";
+    while (out.size() + line.size() <= options.octets) out += line;
+    if (out.size() + 2 < options.octets) {
+        out.append(options.octets - out.size() - 2, 'y');
+        out += "\r\n";
+    }
+    return out + ".\r\n";
+}
 
 // The octets of a whole conversation, made once.
 struct Script {
     explicit Script(const Options& options)
         : mail(fmt::format("MAIL FROM:<{}>\r\n", options.from)),
-          rcpt(fmt::format("RCPT TO:<{}>\r\n", options.to)),
-          content(fmt::format("From: <{}>\r\nTo: <{}>\r\nSubject: load\r\n"
-                              "Date: Thu, 1 Jan 2026 00:00:00 +0000\r\n"
-                              "Message-ID: <load@bench.test>\r\n\r\n",
-                              options.from, options.to)) {
-        std::string line(kLineOctets, 'x');
-        line += "\r\n";
-        while (content.size() + line.size() <= options.octets) content += line;
-        if (content.size() + 2 < options.octets) {
-            content.append(options.octets - content.size() - 2, 'y');
-            content += "\r\n";
+          content(options.content.empty() ? made_content(options) : stuffed(options.content)) {
+        for (uint64_t domain = 0; domain < options.domains; domain++) {
+            rcpt.push_back(fmt::format("RCPT TO:<{}>\r\n", recipient(options, domain)));
         }
-        content += ".\r\n";
     }
 
     std::string hello = "EHLO source.bench.test\r\n";
     std::string mail;
-    std::string rcpt;
+    std::vector<std::string> rcpt;  // by domain
     std::string data = "DATA\r\n";
     std::string content;
     std::string quit = "QUIT\r\n";
@@ -64,7 +99,9 @@ struct Counts {
     uint64_t lost = 0;
     uint64_t connections = 0;
     std::string first_trouble;
-    std::vector<float> waits_ms;  // from the final dot to its 250
+    std::vector<float> waits_ms;      // from the first octet of content to the 250
+    std::vector<float> messages_ms;   // from the connection's begin or MAIL to the 250
+    std::vector<double> accepted_at;  // by number; only with --times
 
     uint64_t ended() const { return accepted + refused + lost; }
 };
@@ -83,8 +120,11 @@ enum class Await {
 struct Connection {
     int fd = -1;
     Await await = Await::Greeting;
-    uint64_t sent = 0;  // messages begun on this connection
+    uint64_t sent = 0;    // messages begun on this connection
+    uint64_t number = 0;  // of the message under way
+    double begun_at = 0;
     double dot_at = 0;
+    std::string mail;  // MAIL with the number
     Outgoing outgoing;
     std::size_t held = 0;  // octets of a reply that is not whole
     std::array<char, 2048> input;
@@ -98,6 +138,8 @@ public:
           script_(options),
           watch_(watch) {
         counts_.waits_ms.reserve(options.messages);
+        counts_.messages_ms.reserve(options.messages);
+        if (!options.times.empty()) counts_.accepted_at.resize(options.messages);
     }
 
     // False when the server is silent or the program was told to stop.
@@ -106,12 +148,15 @@ public:
     Counts& counts() { return counts_; }
 
 private:
+    int next_due_ms() const;
+    void begin_due();
     void begin(Connection& connection);
     void end(Connection& connection, std::string_view trouble);
     void handle(Connection& connection, uint32_t events);
     bool read_replies(Connection& connection, bool to_the_end);
     void handle_reply(Connection& connection, std::string_view line);
     void next_message(Connection& connection);
+    void say_mail(Connection& connection);
     void say(Connection& connection, std::string_view octets, Await await);
 
     const Options& options_;
@@ -120,25 +165,52 @@ private:
     Watch& watch_;
     Counts counts_;
     std::vector<std::unique_ptr<Connection>> connections_;
+    std::vector<Connection*> free_;
+    double begun_at_ = 0;
 };
 
 bool Source::run() {
-    for (uint64_t i = 0; i < options_.sessions && counts_.begun < options_.messages; i++) {
-        begin(*connections_.emplace_back(std::make_unique<Connection>()));
+    begun_at_ = seconds_now();
+    for (uint64_t i = 0; i < std::min(options_.sessions, options_.messages); i++) {
+        free_.push_back(connections_.emplace_back(std::make_unique<Connection>()).get());
     }
+    begin_due();
+    double heard_at = begun_at_;
     while (counts_.ended() < options_.messages && !stop_wanted()) {
-        auto events = watch_.wait(kSilenceMs);
-        if (events.empty() && !stop_wanted()) return false;
+        auto events = watch_.wait(next_due_ms());
+        double now = seconds_now();
+        if (!events.empty()) heard_at = now;
+        if ((now - heard_at) * 1000 >= kSilenceMs) return false;
         for (const epoll_event& event : events) {
             handle(*static_cast<Connection*>(event.data.ptr), event.events);
         }
+        begin_due();
     }
     return !stop_wanted();
 }
 
+int Source::next_due_ms() const {
+    if (options_.rate == 0 || free_.empty() || counts_.begun >= options_.messages) {
+        return kSilenceMs;
+    }
+    double due = begun_at_ + static_cast<double>(counts_.begun) / options_.rate;
+    return std::clamp(static_cast<int>(std::ceil((due - seconds_now()) * 1000)), 0, kSilenceMs);
+}
+
+void Source::begin_due() {
+    while (!free_.empty() && counts_.begun < options_.messages) {
+        double due = static_cast<double>(counts_.begun) / options_.rate;
+        if (options_.rate > 0 && seconds_now() < begun_at_ + due) return;
+        Connection& connection = *free_.back();
+        free_.pop_back();
+        begin(connection);
+    }
+}
+
 // Each connection owes at least one message from here on.
 void Source::begin(Connection& connection) {
-    counts_.begun++;
+    connection.number = counts_.begun++;
+    connection.begun_at = seconds_now();
     counts_.connections++;
     connection.await = Await::Greeting;
     connection.sent = 1;
@@ -160,7 +232,8 @@ void Source::end(Connection& connection, std::string_view trouble) {
             if (counts_.first_trouble.empty()) counts_.first_trouble = trouble;
         }
     }
-    if (counts_.begun < options_.messages) begin(connection);
+    free_.push_back(&connection);
+    begin_due();
 }
 
 void Source::handle(Connection& connection, uint32_t events) {
@@ -216,19 +289,22 @@ void Source::handle_reply(Connection& connection, std::string_view line) {
         case Await::Greeting:
             return say(connection, script_.hello, Await::Hello);
         case Await::Hello:
-            return say(connection, script_.mail, Await::Mail);
+            return say_mail(connection);
         case Await::Mail:
-            return say(connection, script_.rcpt, Await::Rcpt);
+            return say(connection, script_.rcpt[connection.number % options_.domains], Await::Rcpt);
         case Await::Rcpt:
             return say(connection, script_.data, Await::Data);
         case Await::Data:
             connection.dot_at = seconds_now();
             return say(connection, script_.content, Await::Dot);
-        case Await::Dot:
+        case Await::Dot: {
+            double now = seconds_now();
             counts_.accepted++;
-            counts_.waits_ms.push_back(
-                static_cast<float>((seconds_now() - connection.dot_at) * 1000));
+            counts_.waits_ms.push_back(static_cast<float>((now - connection.dot_at) * 1000));
+            counts_.messages_ms.push_back(static_cast<float>((now - connection.begun_at) * 1000));
+            if (!options_.times.empty()) counts_.accepted_at[connection.number] = now;
             return next_message(connection);
+        }
         case Await::Quit:
             return;
     }
@@ -237,10 +313,19 @@ void Source::handle_reply(Connection& connection, std::string_view line) {
 void Source::next_message(Connection& connection) {
     if (connection.sent < options_.per_connection && counts_.begun < options_.messages) {
         connection.sent++;
-        counts_.begun++;
-        return say(connection, script_.mail, Await::Mail);
+        connection.number = counts_.begun++;
+        connection.begun_at = seconds_now();
+        return say_mail(connection);
     }
     say(connection, script_.quit, Await::Quit);
+}
+
+void Source::say_mail(Connection& connection) {
+    if (options_.times.empty()) return say(connection, script_.mail, Await::Mail);
+    std::size_t at = options_.from.rfind('@');
+    connection.mail = fmt::format("MAIL FROM:<{}-{}{}>\r\n", options_.from.substr(0, at),
+                                  connection.number, options_.from.substr(at));
+    say(connection, connection.mail, Await::Mail);
 }
 
 void Source::say(Connection& connection, std::string_view octets, Await await) {
@@ -248,6 +333,12 @@ void Source::say(Connection& connection, std::string_view octets, Await await) {
     connection.outgoing.set(octets);
     // A connection that is lost tells so by an event.
     (void)connection.outgoing.flush(connection.fd);
+}
+
+void write_times(const std::string& path, const std::vector<double>& times) {
+    std::ofstream file(path);
+    for (std::size_t i = 0; i < times.size(); i++) file << fmt::format("{} {:.6f}\n", i, times[i]);
+    if (!file.flush()) give_up(fmt::format("cannot write {}", path));
 }
 
 int run(const Options& options) {
@@ -261,10 +352,12 @@ int run(const Options& options) {
     fmt::print(
         R"({{"messages": {}, "refused": {}, "lost": {}, "connections": {}, "begun_at": {:.6f}, )"
         R"("seconds": {:.6f}, "cpu_seconds": {:.6f}, "wait_median_ms": {:.3f}, )"
-        R"("wait_p99_ms": {:.3f}}})"
+        R"("wait_p99_ms": {:.3f}, "message_median_ms": {:.3f}}})"
         "\n",
         counts.accepted, counts.refused, counts.lost, counts.connections, begun, seconds,
-        cpu_seconds(), at_share(counts.waits_ms, 0.5), at_share(counts.waits_ms, 0.99));
+        cpu_seconds(), at_share(counts.waits_ms, 0.5), at_share(counts.waits_ms, 0.99),
+        at_share(counts.messages_ms, 0.5));
+    if (!options.times.empty()) write_times(options.times, counts.accepted_at);
     if (!whole) fmt::print(stderr, "the server was silent, or this program was stopped\n");
     if (!counts.first_trouble.empty()) {
         fmt::print(stderr, "not all went well: {}\n", counts.first_trouble);
@@ -288,7 +381,17 @@ int main(int count, char** words) {
     app.add_option("-c,--per-connection", options.per_connection, "messages for each connection")
         ->check(CLI::Range(1, 100'000'000));
     app.add_option("--from", options.from, "the reverse-path");
-    app.add_option("--to", options.to, "the recipient");
+    app.add_option("--to", options.to, "the recipient")->check([](const std::string& text) {
+        return text.find('@') == std::string::npos ? "an address has an @" : std::string();
+    });
+    app.add_option("--domains", options.domains,
+                   "spread recipients over so many domains, dN.DOMAIN")
+        ->check(CLI::Range(1, 1'000'000));
+    app.add_option("--rate", options.rate, "sessions begun in a second, when there is one to spare")
+        ->check(CLI::PositiveNumber);
+    app.add_option("--content", options.content, "a file with the message, instead of a made one");
+    app.add_option("--times", options.times,
+                   "number each message in its reverse-path, and write when each got its 250");
     CLI11_PARSE(app, count, words);
     return postrider::bench::run(options);
 }

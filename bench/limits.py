@@ -1,0 +1,52 @@
+"""What this machine can do at most, measured on the spot, beside the servers."""
+
+import os
+import statistics
+import subprocess
+import tempfile
+import time
+
+SPACE = 64 * 1024 * 1024  # written before, as a recycled file is
+
+
+def file_system(folder):
+    """The type of file system that a folder is on."""
+    done = subprocess.run(["stat", "-f", "-c", "%T", str(folder)], capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def synced_writes(folder, octets, seconds, octets_per_sync=0):
+    """One writer puts records of so many octets into space that was written before, and waits until
+    they are on stable storage: after each record, or after so many octets. Records in a second, and
+    the median milliseconds of a record with its sync."""
+    octets_per_sync = octets_per_sync or octets
+    size = max(SPACE, 2 * octets) // octets * octets
+    block = os.urandom(octets)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(b"\0" * size)
+        file.flush()
+        os.fsync(file.fileno())
+        times, at, unsynced = [], 0, 0
+        begin = time.monotonic()
+        while time.monotonic() < begin + seconds:
+            one = time.monotonic()
+            written = 0
+            while written < octets:
+                part = min(octets - written, octets_per_sync - unsynced)
+                os.pwrite(file.fileno(), block[written:written + part], at + written)
+                written, unsynced = written + part, unsynced + part
+                if unsynced == octets_per_sync:
+                    os.fdatasync(file.fileno())
+                    unsynced = 0
+            times.append(time.monotonic() - one)
+            at = (at + octets) % size
+        os.fdatasync(file.fileno())
+        return len(times) / (time.monotonic() - begin), statistics.median(times) * 1000
+
+
+def disk_alone(options, work, results):
+    """The same messages written by one writer, with as many syncs for each as Postrider makes."""
+    syncs = results.traced_syncs(work.name, "postrider") or 1
+    per_sync = max(1, round(work.load.octets / syncs))
+    rate, median = synced_writes(options.folder, work.load.octets, options.limit_seconds, per_sync)
+    return {"messages_per_second": rate, "octets_per_sync": per_sync, "sync_median_ms": median}

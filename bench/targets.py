@@ -1,0 +1,137 @@
+"""What Postrider wants to reach, each a ratio within one run or a bound, and whether this run did.
+
+A verdict is information: it says met or not met, and nothing fails by it. A target whose works were
+not run, or whose peer is not here, is left out.
+"""
+
+CPU = "cpu_ms_per_message"
+RATE = "messages_per_second"
+DELAY = "delay_median_ms"
+SYNCS = "spool_syncs_per_message"
+MEMORY = "memory_per_session"
+OURS = "postrider"
+
+
+class Missing(Exception):
+    """What a target is about was not measured."""
+
+
+def median(results, work, server, key):
+    value = results.median(work, server, key)
+    if value is None:
+        raise Missing
+    return value
+
+
+def short(value):
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def as_ratio(part):
+    return f"{part:.2f}" if part >= 0.3 else f"1/{1 / part:.1f}"
+
+
+def share(work, key, of, at_most=None, at_least=None, of_work=None):
+    """Ours divided by that of another server, in the same work or another one."""
+    def ask(results):
+        mine = median(results, work, OURS, key)
+        theirs = median(results, of_work or work, of, key)
+        part = mine / theirs
+        return (f"{short(mine)} : {short(theirs)} = {as_ratio(part)}",
+                part <= at_most if at_least is None else part >= at_least)
+    return ask
+
+
+def at_most(bound, value, unit=""):
+    """value(results) is a number that must not be above the bound."""
+    def ask(results):
+        found = value(results)
+        return f"{short(found)}{unit}", found <= bound
+    return ask
+
+
+def figure(work, key, scale=1.0):
+    return lambda results: median(results, work, OURS, key) / scale
+
+
+def above_lowest(key, *works):
+    """How many per cent the highest is above the lowest."""
+    def value(results):
+        values = [median(results, work, OURS, key) for work in works]
+        return (max(values) / min(values) - 1) * 100
+    return value
+
+
+def one_session(results):
+    mine = median(results, "accept-one", OURS, "message_median_ms")
+    sync = median(results, "accept-one", "disk", "sync_median_ms")
+    return f"{mine:.2f} ms, a sync {sync:.2f} ms", mine <= sync + 0.3
+
+
+def of_the_least(work):
+    """Ours beside the disk's bandwidth or the do-nothing sink, whichever is less."""
+    def ask(results):
+        mine = median(results, work, OURS, RATE)
+        least = min(median(results, work, name, RATE) for name in ("disk", "sink"))
+        return f"{short(mine)} : {short(least)} = {mine / least:.2f}", mine / least >= 0.7
+    return ask
+
+
+def growth(kind, what, *values):
+    return at_most(15, above_lowest(CPU, *(f"growth/{kind}/{what}-{value}" for value in values)), " %")
+
+
+# (work, what is measured, what is wanted, results -> (text, met))
+TARGETS = (
+    ("accept, 20 sessions", "CPU", "≤ 1/12 of Postfix", share("accept", CPU, "postfix", 1 / 12)),
+    ("accept, 20 sessions", "CPU", "≤ smtp-sink's own", share("accept", CPU, "smtp-sink", 1)),
+    ("accept, 20 sessions", "messages/s", "≥ 0.6 of our do-nothing sink",
+     share("accept", RATE, "sink", at_least=0.6)),
+    ("accept, 100 sessions", "CPU", "≤ 1/12 of Postfix", share("accept-100", CPU, "postfix", 1 / 12)),
+    ("accept, 100 sessions", "CPU", "≤ smtp-sink's own",
+     share("accept-100", CPU, "smtp-sink", 1)),
+    ("accept, 100 sessions", "messages/s", "≥ 0.6 of our do-nothing sink",
+     share("accept-100", RATE, "sink", at_least=0.6)),
+    ("accept, many per connection", "CPU", "≤ 1/15 of Postfix",
+     share("accept-many", CPU, "postfix", 1 / 15)),
+    ("accept, one session", "median time per message", "≤ one fdatasync + 0.3 ms", one_session),
+    ("accept, 100 sessions", "syncs/message", "≤ 0.3",
+     at_most(0.3, figure("accept-100", SYNCS))),
+    ("accept, segments recycled", "octets on disk : octets of mail", "≤ 1.2",
+     at_most(1.2, figure("recycled", "disk_share"))),
+    ("relay", "CPU", "≤ 1/12 of Postfix", share("relay", CPU, "postfix", 1 / 12)),
+    ("relay", "messages/s", "≥ 5 times Postfix", share("relay", RATE, "postfix", at_least=5)),
+    ("relay at half of Postfix's rate", "250 to final dot", "≤ 1/2 of Postfix",
+     share("relay-fed", DELAY, "postfix", 1 / 2)),
+    ("relay, idle server", "250 to final dot", "< 3 ms",
+     at_most(3, figure("relay-idle", DELAY), " ms")),
+    ("Maildir", "CPU", "≤ 1/5 of Postfix", share("maildir", CPU, "postfix", 1 / 5)),
+    ("100 KiB", "messages/s", "≥ 0.7 of disk or sink", of_the_least("large/100-kib")),
+    ("10 MiB", "messages/s", "≥ 0.7 of disk or sink", of_the_least("large/10-mib")),
+    ("100 KiB", "memory per session", "≤ 256 KiB",
+     at_most(256, figure("large/memory-100-kib", MEMORY, 1024), " KiB")),
+    ("10 MiB", "memory per session", "≤ 256 KiB",
+     at_most(256, figure("large/memory-10-mib", MEMORY, 1024), " KiB")),
+    ("idle sessions", "memory per session", "≤ 8 KiB",
+     at_most(8, figure("idle/plaintext", MEMORY, 1024), " KiB")),
+    ("idle sessions, TLS", "memory per session", "≤ 28 KiB",
+     at_most(28, figure("idle/tls", MEMORY, 1024), " KiB")),
+    ("growth: accept, 20 to 1,000 sessions", "CPU above its lowest", "≤ 15 %",
+     growth("accept", "sessions", 20, 100, 300, 1000)),
+    ("growth: accept, 1 to 10,000 destinations", "CPU above its lowest", "≤ 15 %",
+     growth("accept", "domains", 1, 100, 10_000)),
+    ("growth: relay, 1 to 10,000 destinations", "CPU above its lowest", "≤ 15 %",
+     growth("relay", "domains", 1, 100, 10_000)),
+)
+
+
+def judge(results):
+    """The targets that can be judged by these results, as values for the table and the JSON."""
+    out = []
+    for work, what, wanted, ask in TARGETS:
+        try:
+            measured, met = ask(results)
+        except Missing:
+            continue
+        out.append({"work": work, "what": what, "wanted": wanted, "measured": measured, "met": met})
+    return out

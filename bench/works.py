@@ -1,0 +1,83 @@
+"""The works: what each is, who does it, and how it is measured. docs/performance.md explains them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import measure
+import recycled
+import sessions
+from load import Load
+
+OURS = ("postrider",)
+BOTH = ("postrider", "postfix")
+BOUNDS = ("sink", "smtp-sink")
+PEERS = ("postrider", "postfix", "exim", "opensmtpd", "haraka")
+
+
+@dataclass(frozen=True)
+class Work:
+    name: str               # its part before the slash is the group that --works may name
+    kind: str = "accept"    # what becomes of a message: servers.py
+    load: Load = Load()
+    servers: tuple = BOTH
+    messages: float = 1.0   # times the usual number
+    once: bool = False      # in the first round only, since it takes long
+    traced: bool = False    # count system calls too, in runs of their own
+    smoke: bool = True      # whether the smoke has it
+    fed: bool = False       # at a rate that comes of an earlier work
+    program: str = "postrider"
+    queue: str = ""         # settings of Postrider's queue
+    point: str = ""         # where sessions are to stand: idle, tls, content
+    run: Callable = measure.run
+
+    @property
+    def group(self):
+        return self.name.partition("/")[0]
+
+
+def grown(kind, what, value):
+    # Many destinations share no connection; so neither do messages for one.
+    queue = "messages_per_connection = 1" if kind == "relay" else ""
+    return Work(f"growth/{kind}/{what}-{value}", kind, Load(**{what: value}), OURS, queue=queue,
+                smoke=value >= 1000)
+
+
+WORKS = (
+    Work("accept", servers=PEERS + BOUNDS, traced=True),
+    Work("accept-100", load=Load(sessions=100), servers=BOTH + BOUNDS),
+    Work("accept-many", load=Load(per_connection=10_000)),
+    Work("accept-one", load=Load(sessions=1), servers=BOTH + ("disk",), messages=0.1),
+    Work("recycled", load=Load(sessions=100), servers=OURS, messages=1 / 3, run=recycled.run),
+    Work("relay", "relay", servers=PEERS, traced=True),
+    Work("relay-fed", "relay", Load(timed=True), fed=True),
+    Work("relay-idle", "relay", Load(sessions=1, rate=20, timed=True)),
+    Work("maildir", "maildir", servers=PEERS, traced=True),
+    Work("large/100-kib", load=Load(octets=100 << 10), servers=BOTH + ("disk", "sink"), messages=0.2,
+         traced=True),
+    Work("large/10-mib", load=Load(octets=10 << 20), servers=BOTH + ("disk", "sink"), messages=0.01,
+         traced=True),
+    Work("large/memory-100-kib", load=Load(sessions=400, octets=100 << 10), servers=OURS, once=True,
+         point="content", run=sessions.run),
+    Work("large/memory-10-mib", load=Load(sessions=400, octets=10 << 20), servers=OURS, once=True,
+         point="content", run=sessions.run),
+    Work("idle/plaintext", load=Load(sessions=10_000), servers=OURS, once=True, point="idle",
+         run=sessions.run),
+    Work("idle/tls", load=Load(sessions=10_000), servers=OURS, once=True, point="tls",
+         run=sessions.run),
+    *(grown("accept", "sessions", value) for value in (20, 100, 300, 1000)),
+    *(grown("accept", "domains", value) for value in (1, 100, 10_000)),
+    *(grown("relay", "domains", value) for value in (1, 100, 10_000)),
+    Work("tools", load=Load(tool="smtp-source"), servers=OURS + BOUNDS),
+)
+
+
+def chosen(names):
+    """The works with these names, or of these groups, with those that they need."""
+    out = [work for work in WORKS if not names or work.name in names or work.group in names]
+    if any(work.fed for work in out) and all(work.name != "relay" for work in out):
+        out = [work for work in WORKS if work.name == "relay" or work in out]
+    return out
+
+
+def names():
+    return list(dict.fromkeys(name for work in WORKS for name in (work.group, work.name)))
