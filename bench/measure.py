@@ -33,7 +33,7 @@ def run(options, work, name, results, trace=None):
     return Run(options, work, load, name, how_many(options, work, load, name, trace), trace).figures()
 
 
-def how_many(options, work, load, name, trace):
+def how_many(options, work, load, name, trace=None):
     """Messages, so that runs last about equally long and are disturbed alike."""
     if load.rate:
         return max(1, round(load.rate * options.seconds))
@@ -43,9 +43,11 @@ def how_many(options, work, load, name, trace):
 
 
 class Run:
-    def __init__(self, options, work, load, name, messages, trace=None):
+    """settings: more of Postrider's. check: called with the run when all has been done."""
+
+    def __init__(self, options, work, load, name, messages, trace=None, settings=None, check=None):
         self.options, self.work, self.load, self.name = options, work, load, name
-        self.messages, self.trace = messages, trace
+        self.messages, self.trace, self.settings, self.check = messages, trace, settings or {}, check
         self.warm = min(options.warm if load.sessions > 1 else 10, messages)
 
     def figures(self):
@@ -60,6 +62,8 @@ class Run:
             meter = costs.CpuMeter(self.server.pid)
             try:
                 figures, begin, end = self.measure(meter)
+                if self.check:
+                    self.check(self)
             finally:
                 self.server.stop()  # with its last process the group is empty and the trace whole
                 meter.close()
@@ -76,7 +80,8 @@ class Run:
         if self.name == "smtp-sink":
             return SmtpSink()
         return SERVERS[self.name](self.options.programs / self.work.program, self.work,
-                                  self.sink.port if self.sink else None, self.trace)
+                                  self.sink.port if self.sink else None, self.trace,
+                                  **self.settings)
 
     def measure(self, meter):
         """The figures, and between which moments of the wall clock they were taken."""
@@ -85,7 +90,7 @@ class Run:
         before = self.read_meters(meter)
         wall = time.time()
         source = self.hand_in(self.messages, self.load.timed)
-        sink, ended_at = self.wait_until_done(self.warm + self.messages)
+        self.sink_figures, ended_at = self.wait_until_done(self.warm + self.messages)
         after = self.read_meters(meter)
         if ended_at is None:
             ended_at = source["begun_at"] + source["seconds"]
@@ -100,8 +105,8 @@ class Run:
         figures.update({key: value for key, value in source.items() if key.endswith("_ms")})
         if "disk" in spent:
             figures["disk_share"] = spent["disk"] / (self.messages * self.load.octets)
-        if sink:
-            figures["sink_connections"] = sink["connections"]
+        if self.sink:
+            figures["sink_connections"] = self.sink_figures["connections"]
         if self.load.timed:
             self.sink.stop()
             figures["delay_median_ms"] = median_delay_ms(self.folder / "accepted",

@@ -45,6 +45,12 @@ backoff_max = "{backoff}"
 [relay]
 smarthost = "{next_host}"
 
+# Its mail is taken from outside, too.
+[[route]]
+domain = "far.test"
+host = "{next_host}"
+relay = true
+
 [[domain]]
 name = "our.test"
 mailboxes = ["alice"]
@@ -90,11 +96,12 @@ exports.hook_get_mx = (next) => next(OK, [{{
 class BenchPostrider(Server):
     NAME = "postrider"
 
-    def __init__(self, binary, work, sink_port, trace=None, smtp="", more="", recipient=None):
+    def __init__(self, binary, work, sink_port, trace=None, smtp="", more="", sign_for=None):
+        """smtp, more: lines of the section [smtp], and sections. sign_for: a domain of ours."""
         super().__init__(binary=binary)
         self.work = work
-        self.recipient = recipient or (
-            "alice@our.test" if work.kind == "maildir" else "user@far.test")
+        self.sign_for = sign_for
+        self.recipient = "alice@our.test" if work.kind == "maildir" else "user@far.test"
         next_host = f"[127.0.0.1]:{sink_port}" if work.kind == "relay" else DEAD
         # After the first failures the site waits, and so does every message for it.
         backoff = "3d" if work.kind == "accept" else "5m"
@@ -106,6 +113,11 @@ class BenchPostrider(Server):
     @staticmethod
     def missing():
         return ""
+
+    def start(self):
+        super().start()
+        if self.sign_for:
+            self.ask("domain", "add", self.sign_for)
 
     @property
     def pid(self):

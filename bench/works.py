@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import full
 import measure
 import recycled
 import sessions
@@ -27,7 +28,7 @@ class Work:
     fed: bool = False       # at a rate that comes of an earlier work
     program: str = "postrider"
     queue: str = ""         # settings of Postrider's queue
-    point: str = ""         # where sessions are to stand: idle, tls, content
+    point: str = ""         # what full.py or sessions.py is to do
     run: Callable = measure.run
 
     @property
@@ -52,6 +53,9 @@ WORKS = (
     Work("relay-fed", "relay", Load(timed=True), fed=True),
     Work("relay-idle", "relay", Load(sessions=1, rate=20, timed=True)),
     Work("maildir", "maildir", servers=PEERS, traced=True),
+    Work("full/accept-verified", servers=OURS, point="verified", run=full.run),
+    Work("full/relay-verified", "relay", servers=OURS, point="verified", run=full.run),
+    Work("full/relay-signed", "relay", servers=OURS, point="signed", run=full.run),
     Work("large/100-kib", load=Load(octets=100 << 10), servers=BOTH + ("disk", "sink"), messages=0.2,
          traced=True),
     Work("large/10-mib", load=Load(octets=10 << 20), servers=BOTH + ("disk", "sink"), messages=0.01,
