@@ -49,6 +49,7 @@ WORKS = (
     Work("accept-many", load=Load(per_connection=10_000)),
     Work("accept-one", load=Load(sessions=1), servers=BOTH + ("disk",), messages=0.1),
     Work("recycled", load=Load(sessions=100), servers=OURS, messages=1 / 3, run=recycled.run),
+    Work("slow-disk", load=Load(sessions=100), servers=OURS, program="postrider_slow_disk"),
     Work("relay", "relay", servers=PEERS, traced=True),
     Work("relay-fed", "relay", Load(timed=True), fed=True),
     Work("relay-idle", "relay", Load(sessions=1, rate=20, timed=True)),

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -139,6 +140,9 @@ DiskStatus PosixFile::write_at(uint64_t offset, std::span<const std::string_view
 
 DiskStatus PosixFile::sync() {
     if (auto sound = refuse("sync"); !sound) return sound;
+#ifdef POSTRIDER_SYNC_DELAY_MS
+    ::poll(nullptr, 0, POSTRIDER_SYNC_DELAY_MS);  // as if the disk were slower
+#endif
 #ifndef POSTRIDER_NO_SYNC
     if (uninterrupted([&] { return ::fdatasync(fd_.get()); }) != 0) return fail_sync(errno);
 #endif

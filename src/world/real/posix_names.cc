@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -138,6 +139,9 @@ DiskResult<FileInfo> file_info(const std::string& path) {
 DiskStatus sync_directory_of(const std::string& path) {
     Fd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd) return std::unexpected(disk_error("sync directory", path, errno));
+#ifdef POSTRIDER_SYNC_DELAY_MS
+    ::poll(nullptr, 0, POSTRIDER_SYNC_DELAY_MS);
+#endif
 #ifndef POSTRIDER_NO_SYNC
     int result = ::fsync(fd.get());
     while (result != 0 && errno == EINTR) result = ::fsync(fd.get());
