@@ -43,11 +43,14 @@ def how_many(options, work, load, name, trace=None):
 
 
 class Run:
-    """settings: more of Postrider's. check: called with the run when all has been done."""
+    """settings: more of Postrider's. check: called with the run when all has been done. recorder:
+    begins and ends with what is measured."""
 
-    def __init__(self, options, work, load, name, messages, trace=None, settings=None, check=None):
+    def __init__(self, options, work, load, name, messages, trace=None, settings=None, check=None,
+                 recorder=None):
         self.options, self.work, self.load, self.name = options, work, load, name
         self.messages, self.trace, self.settings, self.check = messages, trace, settings or {}, check
+        self.recorder = recorder
         self.warm = min(options.warm if load.sessions > 1 else 10, messages)
 
     def figures(self):
@@ -87,11 +90,15 @@ class Run:
         """The figures, and between which moments of the wall clock they were taken."""
         self.hand_in(self.warm, timed=False)
         self.wait_until_done(self.warm)
+        if self.recorder:
+            self.recorder.begin(self.server.pid)
         before = self.read_meters(meter)
         wall = time.time()
         source = self.hand_in(self.messages, self.load.timed)
         self.sink_figures, ended_at = self.wait_until_done(self.warm + self.messages)
         after = self.read_meters(meter)
+        if self.recorder:
+            self.recorder.end()
         if ended_at is None:
             ended_at = source["begun_at"] + source["seconds"]
         spent = {key: after[key] - before[key] for key in before if before[key] is not None}

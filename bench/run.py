@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/program"))
 
 import chart  # noqa: E402
 import costs  # noqa: E402
+import flame  # noqa: E402
 import limits  # noqa: E402
 import table  # noqa: E402
 import targets  # noqa: E402
@@ -118,6 +119,8 @@ def parse(words):
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--works", nargs="+", metavar="NAME", choices=works.names(), default=[],
                         help="only these works or groups of works (named below)")
+    parser.add_argument("--flame", metavar="NAME", choices=works.names(),
+                        help="only this work, by Postrider, as a flame graph")
     parser.add_argument("--servers", nargs="+", metavar="NAME", choices=list(SERVERS), default=[],
                         help="only these servers: " + ", ".join(SERVERS))
     parser.add_argument("--messages", type=int, default=15000,
@@ -145,6 +148,9 @@ def main():
     tempfile.tempdir = str(options.folder)
     if limits.file_system(options.folder) == "tmpfs":
         say(f"{options.folder} is in memory: syncs cost nothing there")
+    if options.flame:
+        say(f"the flame graph: {flame.flame(options, works.chosen([options.flame])[0])}")
+        return 0
     results = run_all(options)
     judged = targets.judge(results)
     options.json.parent.mkdir(parents=True, exist_ok=True)

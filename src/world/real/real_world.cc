@@ -17,7 +17,7 @@ namespace postrider::world::real {
 
 namespace {
 
-// For each signal the descriptor that its handler counts in; -1 = none.
+// For each signal that is watched the descriptor that its handler counts in.
 std::array<std::atomic<int>, NSIG> counters;
 
 void count_signal(int signo) {
