@@ -94,6 +94,54 @@ TEST(SpoolBadDays, RotBeforeTheEndIsToldAsDamage) {
     });
 }
 
+// It is told once; afterwards its place in the log may be written over.
+TEST(SpoolBadDays, TheCopyOfWhatIsDamagedOutlivesALossOfPower) {
+    const std::string log = "/spool/segments/00000001.log";
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        Machine machine(seed);
+        auto live = [&](auto work) {
+            machine.host.boot([&machine, work](world::World& world) -> Task<void> {
+                Recovered found;
+                auto spool = co_await Spool::open(world, machine.options, found);
+                EXPECT_TRUE(spool);
+                if (spool) co_await work(world, **spool, found);
+                if (spool) machine.kept.push_back(*std::move(spool));
+            });
+            EXPECT_TRUE(machine.sim.run_until([&] { return machine.host.main_ended(); }, 1h));
+            machine.host.power_loss();
+        };
+        auto read = [](world::World& world, std::string path, uint64_t offset,
+                       uint64_t size) -> Task<std::string> {
+            auto file = co_await world.disk.open(path, world::OpenMode::Read);
+            EXPECT_TRUE(file) << path;
+            if (!file) co_return "";
+            std::string out(size, '\0');
+            auto got = co_await (*file)->read_at(offset, out);
+            out.resize(got ? *got : 0);
+            co_return out;
+        };
+        live([&](world::World& world, Spool& spool, Recovered&) -> Task<void> {
+            for (uint64_t id = 256; id < 260; ++id) co_await store(spool, message(id, 1000));
+            co_await world.clock.sleep_for(1s);
+        });
+        ASSERT_TRUE(machine.host.disk().rot(log, 4096 + 1700, 100, 3));
+        spool::Damage damage;
+        std::string want;
+        live([&](world::World& world, Spool&, Recovered& found) -> Task<void> {
+            EXPECT_EQ(found.report.damage.size(), 1u);
+            if (found.report.damage.empty()) co_return;
+            damage = found.report.damage[0];
+            want = co_await read(world, log, damage.offset, damage.octets);
+        });
+        live([&](world::World& world, Spool&, Recovered& found) -> Task<void> {
+            EXPECT_EQ(found.report.damage.size(), 0u);
+            EXPECT_EQ(co_await read(world, damage.kept_as, 0, damage.octets), want);
+            std::string words = damage.kept_as.substr(0, damage.kept_as.rfind('.')) + ".txt";
+            EXPECT_TRUE((co_await read(world, words, 0, 1000)).starts_with("from: " + log));
+        });
+    }
+}
+
 TEST(SpoolBadDays, AReadRefusedForAMomentAtTheStartSetsNothingAside) {
     Machine machine;
     machine.with_spool([](world::World&, Spool& spool, Recovered&) -> Task<void> {

@@ -25,11 +25,11 @@ using spool::SpoolOptions;
 using Kind = spool::SpoolError::Kind;
 
 struct Machine {
-    Simulation sim{42};
+    Simulation sim;
     Host& host = sim.add_host("mx.example", {*world::IpAddress::parse("192.0.2.1")}, 2);
     SpoolOptions options;
 
-    Machine() {
+    explicit Machine(uint64_t seed = 42) : sim(seed) {
         options.directory = "/spool";
         options.segment_octets = 128 * 1024;
         options.min_free_octets = 0;
