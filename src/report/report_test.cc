@@ -388,6 +388,34 @@ TEST(Report, AReportIsAsUrgentAsItsMessage) {
     EXPECT_TRUE(report->envelope.priority_given);
 }
 
+TEST(Report, ASuccessOrADelayAsksForNothing) {
+    Envelope original = envelope({"bob"});
+    RecipientResult result{.recipient = 0, .status = {4, 4, 1}};
+    Facts one = facts(original, {result});
+    one.kind = Kind::Delay;
+    auto report = compose(one);
+    ASSERT_TRUE(report);
+    EXPECT_THAT(report->content,
+                HasSubstr("    You need not do anything: delivery is being tried again.\r\n"));
+
+    original.variants.front().recipients[0].notify = DsnNotify{.success = true};
+    one.kind = Kind::Success;
+    one.results[0].verdict = RecipientResult::Verdict::Delivered;
+    report = compose(one);
+    ASSERT_TRUE(report);
+    EXPECT_THAT(report->content, HasSubstr("    It is in the recipient's mailbox.\r\n"));
+
+    one.results[0].verdict = RecipientResult::Verdict::Relayed;
+    report = compose(one);
+    ASSERT_TRUE(report);
+    EXPECT_THAT(report->content, HasSubstr("    It was handed to the next mail system, which "
+                                           "does not send reports like\r\n    this one.\r\n"));
+    one.results[0].tell_relayed = true;
+    report = compose(one);
+    ASSERT_TRUE(report);
+    EXPECT_THAT(report->content, HasSubstr("    It was handed to the next mail system.\r\n"));
+}
+
 // The second number of the status says what a person can do.
 TEST(Report, TheAdviceFitsTheFailure) {
     const std::pair<uint16_t, const char*> cases[] = {
