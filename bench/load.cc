@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <netinet/tcp.h>
+#include <openssl/err.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -107,6 +108,8 @@ void catch_stop() {
     action.sa_handler = [](int) { stopped = 1; };
     ::sigaction(SIGTERM, &action, nullptr);
     ::sigaction(SIGINT, &action, nullptr);
+    // libssl writes to connections that the other side has ended.
+    std::signal(SIGPIPE, SIG_IGN);
 }
 
 bool stop_wanted() { return stopped != 0; }
@@ -129,9 +132,64 @@ std::span<const epoll_event> Watch::wait(int milliseconds) {
     return std::span(events_).first(static_cast<std::size_t>(std::max(count, 0)));
 }
 
-bool Outgoing::flush(int fd) {
+SSL_CTX* tls_for_clients() {
+    SSL_CTX* context = SSL_CTX_new(TLS_client_method());
+    SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
+    SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    return context;
+}
+
+SSL_CTX* tls_for_servers(const std::string& chain_file, const std::string& key_file) {
+    SSL_CTX* context = SSL_CTX_new(TLS_server_method());
+    SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
+    SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    if (SSL_CTX_use_certificate_chain_file(context, chain_file.c_str()) != 1 ||
+        SSL_CTX_use_PrivateKey_file(context, key_file.c_str(), SSL_FILETYPE_PEM) != 1) {
+        give_up(fmt::format("cannot use {} with {}", chain_file, key_file));
+    }
+    return context;
+}
+
+void Channel::begin_tls(SSL_CTX* context, bool as_server) {
+    tls_ = SSL_new(context);
+    SSL_set_fd(tls_, fd_);
+    as_server ? SSL_set_accept_state(tls_) : SSL_set_connect_state(tls_);
+}
+
+void Channel::close() {
+    if (tls_ != nullptr) {
+        if (SSL_is_init_finished(tls_) == 1) SSL_shutdown(tls_);
+        SSL_free(tls_);
+        tls_ = nullptr;
+    }
+    ::close(fd_);
+    fd_ = -1;
+}
+
+ssize_t Channel::receive(std::span<char> into) {
+    if (tls_ == nullptr) return ::recv(fd_, into.data(), into.size(), 0);
+    return tls_result(SSL_read(tls_, into.data(), static_cast<int>(into.size())));
+}
+
+ssize_t Channel::send(std::string_view octets) {
+    if (tls_ == nullptr) return ::send(fd_, octets.data(), octets.size(), MSG_NOSIGNAL);
+    auto size = static_cast<int>(std::min<std::size_t>(octets.size(), 1 << 20));
+    return tls_result(SSL_write(tls_, octets.data(), size));
+}
+
+ssize_t Channel::tls_result(int result) {
+    if (result > 0) return result;
+    int error = SSL_get_error(tls_, result);
+    ERR_clear_error();
+    if (error == SSL_ERROR_ZERO_RETURN) return 0;
+    bool later = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE;
+    errno = later ? EAGAIN : ECONNRESET;
+    return -1;
+}
+
+bool Outgoing::flush(Channel& channel) {
     while (!left_.empty()) {
-        ssize_t sent = ::send(fd, left_.data(), left_.size(), MSG_NOSIGNAL);
+        ssize_t sent = channel.send(left_);
         if (sent > 0) {
             left_.remove_prefix(static_cast<std::size_t>(sent));
         } else if (errno == EAGAIN) {

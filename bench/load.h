@@ -13,6 +13,7 @@
 #pragma once
 
 #include <netinet/in.h>
+#include <openssl/ssl.h>
 #include <sys/epoll.h>
 
 #include <array>
@@ -57,13 +58,40 @@ private:
     std::array<epoll_event, 256> events_;
 };
 
+// TLS 1.3 as libssl does it, with nothing of ours: for clients, who believe any certificate, and
+// for servers, whose certificate and key are PEM files. Lives as long as the program.
+SSL_CTX* tls_for_clients();
+SSL_CTX* tls_for_servers(const std::string& chain_file, const std::string& key_file);
+
+// One TCP connection, later perhaps under TLS.
+class Channel {
+public:
+    int fd() const { return fd_; }  // -1: closed
+    bool under_tls() const { return tls_ != nullptr; }
+    void open(int fd) { fd_ = fd; }
+    // The handshake runs with the next octets in either direction.
+    void begin_tls(SSL_CTX* context, bool as_server);
+    void close();
+
+    // As recv() and send(): octets, 0 at the end, or -1 with errno; EAGAIN means later. A read
+    // under TLS may leave octets that no event will tell of: read until EAGAIN.
+    ssize_t receive(std::span<char> into);
+    ssize_t send(std::string_view octets);
+
+private:
+    ssize_t tls_result(int result);
+
+    int fd_ = -1;
+    SSL* tls_ = nullptr;
+};
+
 // Octets on their way out; what the socket does not take now waits for readiness.
 class Outgoing {
 public:
     void set(std::string_view octets) { left_ = octets; }
     bool empty() const { return left_.empty(); }
     // False when the connection is lost.
-    bool flush(int fd);
+    bool flush(Channel& channel);
 
 private:
     std::string_view left_;

@@ -23,6 +23,7 @@ class Load:
     per_connection: int = 1
     domains: int = 1
     rate: float = 0         # sessions begun in a second; 0: as fast as they end
+    starttls: bool = False
     timed: bool = False     # number the messages, to know how long each was under way
     sender: str = "sender@example.org"
     content: Path = None    # a file instead of a made message
@@ -37,6 +38,8 @@ def run_source(options, load, port, messages, to, times=None):
              "-m", str(messages), "-s", str(load.sessions), "-l", str(load.octets),
              "-c", str(load.per_connection), "--domains", str(load.domains),
              "--from", load.sender, "--to", to]
+    if load.starttls:
+        words.append("--starttls")
     for name, value in (("--rate", load.rate), ("--content", load.content), ("--times", times)):
         if value:
             words += [name, str(value)]
@@ -70,12 +73,14 @@ class Sink:
     """Our sink as a process. As the next host it says what it cost when so many messages have come;
     it may also stand in a server's place, since it has what Run asks of one."""
 
-    def __init__(self, programs, tell_at=(), times=None):
+    def __init__(self, programs, tell_at=(), times=None, tls=None):
         words = [str(programs / "postrider_bench_sink")]
         for count in tell_at:
             words += ["--tell-at", str(count)]
         if times:
             words += ["--times", str(times)]
+        if tls:
+            words += ["--chain-file", str(tls.chain), "--key-file", str(tls.key)]
         self.words = words
         self.times = times
         self.recipient = "user@far.test"

@@ -43,7 +43,7 @@ def how_many(options, work, load, name, trace=None):
 
 
 class Run:
-    """settings: more of Postrider's. check: called with the run when all has been done. recorder:
+    """settings: more for the server. check: called with the run when all has been done. recorder:
     begins and ends with what is measured."""
 
     def __init__(self, options, work, load, name, messages, trace=None, settings=None, check=None,
@@ -79,7 +79,7 @@ class Run:
 
     def start(self):
         if self.name == "sink":
-            return Sink(self.options.programs)
+            return Sink(self.options.programs, **self.settings)
         if self.name == "smtp-sink":
             return SmtpSink()
         return SERVERS[self.name](self.options.programs / self.work.program, self.work,

@@ -13,6 +13,7 @@ import datetime
 import json
 import os
 import platform
+import subprocess
 import sys
 import tempfile
 import time
@@ -92,7 +93,7 @@ def run_all(options):
             for name in sorted(names[::(-1) ** number], key=lambda name: name == "disk"):
                 try:
                     figures = work.run(options, work, name, results)
-                except AssertionError as error:
+                except (AssertionError, subprocess.TimeoutExpired) as error:
                     # The rest of a long run is worth having.
                     results.failures.append(f"{work.name}, {name}: {error}")
                     say(f"FAILED: {results.failures[-1]}")
@@ -125,6 +126,9 @@ def parse(words):
                         help="only these servers: " + ", ".join(SERVERS))
     parser.add_argument("--messages", type=int, default=15000,
                         help="for Postrider in a usual work; others get their share of it (15000)")
+    parser.add_argument("--waiting", type=int, default=100_000,
+                        help="messages that wait in the works of that name (100000)")
+    parser.add_argument("--large", action="store_true", help="the same as --waiting 1000000")
     parser.add_argument("--programs", type=Path, default=ROOT / "build/release",
                         help="where postrider, postrider_bench_source and _sink are")
     parser.add_argument("--folder", type=Path, default=Path("/var/tmp"),
@@ -132,7 +136,9 @@ def parse(words):
     parser.add_argument("--json", type=Path,
                         help="where the figures go (build/bench/results.json), the chart beside them")
     options = parser.parse_args(words)
-    # share: of sessions and waiting messages, which the usual number does not say.
+    if options.large:
+        options.waiting = 1_000_000
+    # share: of sessions and waiting messages, that do not go by --messages.
     options.warm, options.limit_seconds, options.seconds, options.share = 300, 1.0, 10, 1.0
     if options.smoke:
         options.share = 0.005

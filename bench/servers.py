@@ -134,8 +134,8 @@ class BenchPostrider(Server):
 class BenchPeer:
     """What the others have in common; each is a Peer besides."""
 
-    def __init__(self, _binary, work, sink_port, trace=None):
-        super().__init__(onward=sink_port)
+    def __init__(self, _binary, work, sink_port, trace=None, tls=None):
+        super().__init__(onward=sink_port, tls=tls)
         self.work = work
         self.trace = trace
         # Mail for far.test stays in the peers of the tests.

@@ -25,6 +25,8 @@ namespace {
 constexpr std::string_view kGreeting = "220 sink.bench.test\r\n";
 constexpr std::string_view kHello =
     "250-sink.bench.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE 0\r\n";
+constexpr std::string_view kHelloTls =
+    "250-sink.bench.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-STARTTLS\r\n250 SIZE 0\r\n";
 constexpr std::string_view kGood = "250 Yes\r\n";
 constexpr std::string_view kGoOn = "354 Go on\r\n";
 constexpr std::string_view kBye = "221 Bye\r\n";
@@ -34,9 +36,10 @@ constexpr std::size_t kNumberMax = 10'000'000;
 constexpr int kLookMs = 1000;  // how often it looks whether it is to stop
 
 struct Client {
-    int fd = -1;
+    Channel channel;
     bool in_data = false;
     bool leaving = false;
+    bool starts_tls = false;     // with the end of what is being sent
     std::size_t number = kNone;  // of the message, from its reverse-path
     // Of a command, what came of its line; in content, the last octets that may begin a dot line.
     std::string rest;
@@ -53,8 +56,9 @@ struct Counts {
 
 class Sink {
 public:
-    Sink(int listener, std::vector<uint64_t> tell_at, std::string times)
-        : listener_(listener), tell_at_(std::move(tell_at)), times_(std::move(times)) {
+    // tls: null, and STARTTLS is not offered.
+    Sink(int listener, std::vector<uint64_t> tell_at, std::string times, SSL_CTX* tls)
+        : listener_(listener), tell_at_(std::move(tell_at)), times_(std::move(times)), tls_(tls) {
         watch_.add(listener_, nullptr, EPOLLIN);
     }
 
@@ -76,6 +80,7 @@ private:
     const int listener_;
     const std::vector<uint64_t> tell_at_;
     const std::string times_;
+    SSL_CTX* const tls_;
     std::vector<double> dots_at_;  // by number; 0 = has not come
     Counts counts_;
     std::vector<std::unique_ptr<Client>> clients_;
@@ -88,7 +93,8 @@ void Sink::run() {
         for (const epoll_event& event : watch_.wait(kLookMs)) {
             if (event.data.ptr == nullptr) {
                 accept_all();
-            } else if (auto* client = static_cast<Client*>(event.data.ptr); client->fd >= 0) {
+            } else if (auto* client = static_cast<Client*>(event.data.ptr);
+                       client->channel.fd() >= 0) {
                 // The end comes once, maybe together with the last octets.
                 handle(*client, (event.events & ~static_cast<uint32_t>(EPOLLIN | EPOLLOUT)) != 0);
             }
@@ -103,8 +109,8 @@ void Sink::accept_all() {
         if (free_.empty()) free_.push_back(clients_.emplace_back(std::make_unique<Client>()).get());
         Client& client = *free_.back();
         free_.pop_back();
-        client.fd = fd;
-        client.in_data = client.leaving = false;
+        client.channel.open(fd);
+        client.in_data = client.leaving = client.starts_tls = false;
         client.rest.clear();
         client.replies = kGreeting;
         counts_.connections++;
@@ -116,12 +122,13 @@ void Sink::accept_all() {
 void Sink::handle(Client& client, bool to_the_end) {
     if (!answer(client)) return end(client);
     while (true) {
-        ssize_t got = ::recv(client.fd, input_.data(), input_.size(), 0);
+        ssize_t got = client.channel.receive(input_);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0 && errno == EAGAIN) return;
         if (got <= 0) return end(client);
         if (!take(client, {input_.data(), static_cast<std::size_t>(got)})) return end(client);
-        if (!to_the_end && static_cast<std::size_t>(got) < input_.size()) return;
+        bool drained = static_cast<std::size_t>(got) < input_.size();
+        if (drained && !to_the_end && !client.channel.under_tls()) return;
     }
 }
 
@@ -147,7 +154,12 @@ bool Sink::take(Client& client, std::string_view input) {
         take_command(client, line);
         if (!client.in_data) client.rest.clear();
     }
-    return answer(client) && !(client.leaving && client.replies.empty());
+    if (!answer(client)) return false;
+    if (client.starts_tls && client.replies.empty()) {
+        client.channel.begin_tls(tls_, true);
+        client.starts_tls = false;
+    }
+    return !(client.leaving && client.replies.empty());
 }
 
 // Returns what follows the content.
@@ -191,7 +203,11 @@ void Sink::take_command(Client& client, std::string_view line) {
             client.rest = "\r\n";  // a dot may be the first line
             return;
         case 'E':
-            client.replies += kHello;
+            client.replies += tls_ != nullptr ? kHelloTls : kHello;
+            return;
+        case 'S':
+            client.replies += kGood;
+            client.starts_tls = tls_ != nullptr;
             return;
         case 'Q':
             client.replies += kBye;
@@ -228,15 +244,14 @@ void Sink::write_times() const {
 // False when the connection is lost.
 bool Sink::answer(Client& client) {
     if (client.replies.empty()) return true;
-    ssize_t sent = ::send(client.fd, client.replies.data(), client.replies.size(), MSG_NOSIGNAL);
+    ssize_t sent = client.channel.send(client.replies);
     if (sent < 0) return errno == EAGAIN || errno == EINTR;
     client.replies.erase(0, static_cast<std::size_t>(sent));
     return true;
 }
 
 void Sink::end(Client& client) {
-    ::close(client.fd);
-    client.fd = -1;
+    client.channel.close();
     free_.push_back(&client);
 }
 
@@ -258,9 +273,13 @@ int main(int count, char** words) {
     std::string listen = "127.0.0.1:0";
     std::vector<uint64_t> tell_at;
     std::string times;
+    std::string chain_file;
+    std::string key_file;
     CLI::App app("an SMTP server that takes every message and keeps nothing");
     app.add_option("listen", listen, "where it listens; port 0 takes a free one");
     app.add_option("--tell-at", tell_at, "tell of the costs when so many messages have come");
+    app.add_option("--chain-file", chain_file, "offer STARTTLS, with this certificate in PEM");
+    app.add_option("--key-file", key_file, "and its key");
     app.add_option("--times", times, "write when the final dot of each numbered message came");
     CLI11_PARSE(app, count, words);
     catch_stop();
@@ -268,6 +287,7 @@ int main(int count, char** words) {
     int listener = listen_at(address);
     fmt::print("{{\"listening\": \"{}\"}}\n", text_of(address));
     std::fflush(stdout);
-    Sink(listener, std::move(tell_at), std::move(times)).run();
+    SSL_CTX* tls = chain_file.empty() ? nullptr : tls_for_servers(chain_file, key_file);
+    Sink(listener, std::move(tell_at), std::move(times), tls).run();
     return 0;
 }

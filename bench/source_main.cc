@@ -37,6 +37,7 @@ struct Options {
     double rate = 0;      // sessions begun in a second; 0 = as fast as they end
     std::string content;  // a file
     std::string times;    // a file
+    bool starttls = false;
 };
 
 // The file's octets, with dots doubled and the end of DATA.
@@ -85,6 +86,7 @@ struct Script {
     }
 
     std::string hello = "EHLO source.bench.test\r\n";
+    std::string starttls = "STARTTLS\r\n";
     std::string mail;
     std::vector<std::string> rcpt;  // by domain
     std::string data = "DATA\r\n";
@@ -110,6 +112,7 @@ struct Counts {
 enum class Await {
     Greeting,
     Hello,
+    StartTls,
     Mail,
     Rcpt,
     Data,
@@ -118,7 +121,7 @@ enum class Await {
 };
 
 struct Connection {
-    int fd = -1;
+    Channel channel;
     Await await = Await::Greeting;
     uint64_t sent = 0;    // messages begun on this connection
     uint64_t number = 0;  // of the message under way
@@ -136,6 +139,7 @@ public:
         : options_(options),
           address_(parse_address(options.server)),
           script_(options),
+          tls_(options.starttls ? tls_for_clients() : nullptr),
           watch_(watch) {
         counts_.waits_ms.reserve(options.messages);
         counts_.messages_ms.reserve(options.messages);
@@ -162,6 +166,7 @@ private:
     const Options& options_;
     const sockaddr_in address_;
     const Script script_;
+    SSL_CTX* const tls_;  // null: in plaintext
     Watch& watch_;
     Counts counts_;
     std::vector<std::unique_ptr<Connection>> connections_;
@@ -216,14 +221,13 @@ void Source::begin(Connection& connection) {
     connection.sent = 1;
     connection.held = 0;
     connection.outgoing.set({});
-    connection.fd = connect_to(address_);
-    watch_.add(connection.fd, &connection, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+    connection.channel.open(connect_to(address_));
+    watch_.add(connection.channel.fd(), &connection, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
 }
 
 // Without trouble: its last message has been answered.
 void Source::end(Connection& connection, std::string_view trouble) {
-    ::close(connection.fd);
-    connection.fd = -1;
+    connection.channel.close();
     if (!trouble.empty()) {
         if (connection.await == Await::Quit) {
             trouble = {};  // a server may leave without a word then
@@ -237,16 +241,18 @@ void Source::end(Connection& connection, std::string_view trouble) {
 }
 
 void Source::handle(Connection& connection, uint32_t events) {
-    if (connection.fd < 0) return;
-    if (!connection.outgoing.empty() && (events & EPOLLOUT) != 0 &&
-        !connection.outgoing.flush(connection.fd)) {
+    if (connection.channel.fd() < 0) return;
+    // Under TLS what is to be sent may have waited for octets to come.
+    bool may_send = (events & EPOLLOUT) != 0 || connection.channel.under_tls();
+    if (!connection.outgoing.empty() && may_send &&
+        !connection.outgoing.flush(connection.channel)) {
         return end(connection, "the connection was lost while sending");
     }
     if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR | EPOLLRDHUP)) == 0) return;
-    int fd = connection.fd;
+    int fd = connection.channel.fd();
     // The server's end comes once, maybe together with its last words.
     bool ended = (events & ~static_cast<uint32_t>(EPOLLIN | EPOLLOUT)) != 0;
-    if (!read_replies(connection, ended) && connection.fd == fd) {
+    if (!read_replies(connection, ended) && connection.channel.fd() == fd) {
         end(connection, "the server ended the connection");
     }
 }
@@ -256,7 +262,7 @@ bool Source::read_replies(Connection& connection, bool to_the_end) {
     while (true) {
         auto room = std::span(connection.input).subspan(connection.held);
         if (room.empty()) return false;
-        ssize_t got = ::recv(connection.fd, room.data(), room.size(), 0);
+        ssize_t got = connection.channel.receive(room);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return errno == EAGAIN;
         if (got == 0) return false;
@@ -267,13 +273,15 @@ bool Source::read_replies(Connection& connection, bool to_the_end) {
             std::string_view line = text.substr(begin, end - begin);
             begin = end + 1;
             if (line.size() < 4 || line[3] == '-') continue;
-            int fd = connection.fd;
+            int fd = connection.channel.fd();
             handle_reply(connection, line);
-            if (connection.fd != fd || connection.held == 0) return true;  // a new connection
+            if (connection.channel.fd() != fd || connection.held == 0)
+                return true;  // a new connection
         }
         connection.held -= begin;
         std::copy_n(text.data() + begin, connection.held, connection.input.data());
-        if (!to_the_end && static_cast<std::size_t>(got) < room.size()) return true;
+        bool drained = static_cast<std::size_t>(got) < room.size();
+        if (drained && !to_the_end && !connection.channel.under_tls()) return true;
     }
 }
 
@@ -289,7 +297,13 @@ void Source::handle_reply(Connection& connection, std::string_view line) {
         case Await::Greeting:
             return say(connection, script_.hello, Await::Hello);
         case Await::Hello:
+            if (tls_ != nullptr && !connection.channel.under_tls()) {
+                return say(connection, script_.starttls, Await::StartTls);
+            }
             return say_mail(connection);
+        case Await::StartTls:
+            connection.channel.begin_tls(tls_, false);
+            return say(connection, script_.hello, Await::Hello);
         case Await::Mail:
             return say(connection, script_.rcpt[connection.number % options_.domains], Await::Rcpt);
         case Await::Rcpt:
@@ -332,7 +346,7 @@ void Source::say(Connection& connection, std::string_view octets, Await await) {
     connection.await = await;
     connection.outgoing.set(octets);
     // A connection that is lost tells so by an event.
-    (void)connection.outgoing.flush(connection.fd);
+    (void)connection.outgoing.flush(connection.channel);
 }
 
 void write_times(const std::string& path, const std::vector<double>& times) {
@@ -389,6 +403,7 @@ int main(int count, char** words) {
         ->check(CLI::Range(1, 1'000'000));
     app.add_option("--rate", options.rate, "sessions begun in a second, when there is one to spare")
         ->check(CLI::PositiveNumber);
+    app.add_flag("--starttls", options.starttls, "under TLS 1.3, with any certificate");
     app.add_option("--content", options.content, "a file with the message, instead of a made one");
     app.add_option("--times", options.times,
                    "number each message in its reverse-path, and write when each got its 250");

@@ -21,6 +21,14 @@ ROWS = (
     ("octets of the spool's log : octets of mail", "log_share", 2),
     ("sessions open", "sessions", 0),
     ("memory, KiB/session", "memory_per_session", 1),
+    ("messages waiting", "waiting", 0),
+    ("memory, octets for each more that waits", "memory_per_waiting", 0),
+    ("the same for all, after a restart", "memory_per_waiting_restarted", 0),
+    ("messages/s, queue empty", "rate_empty", 0),
+    ("messages/s, queue full", "rate_full", 0),
+    ("from start to the first 250, s", "start_seconds", 2),
+    ("queue list of one destination, s", "list_seconds", 2),
+    ("CPU while nothing happens, ms/s", "quiet_cpu_ms_per_second", 2),
     ("CPU of the source, ms/message", "source_cpu_ms_per_message", 3),
 )
 IN_KIB = {"memory_per_session"}

@@ -81,6 +81,34 @@ def growth(kind, what, *values):
     return at_most(15, above_lowest(CPU, *(f"growth/{kind}/{what}-{value}" for value in values)), " %")
 
 
+def at_least(bound, value):
+    def ask(results):
+        found = value(results)
+        return f"{found:.2f}", found >= bound
+    return ask
+
+
+def handshake(kind):
+    def ask(results):
+        mine = median(results, f"tls/{kind}", OURS, CPU) - median(results, "tls/plain", OURS, CPU)
+        bare = median(results, f"tls/{kind}", "sink", CPU) - median(results, "tls/plain", "sink", CPU)
+        return f"{mine:.3f} : {bare:.3f} ms = {mine / bare:.2f}", mine <= bare * 1.2
+    return ask
+
+
+def waiting(domains, work):
+    where = f"waiting for {domains} destinations"
+    return (
+        (where, "memory of each", "≤ 400 octets", at_most(400, figure(work, "memory_per_waiting"))),
+        (where, "start to the first 250", "≤ 2 s", at_most(2, figure(work, "start_seconds"), " s")),
+        (where, "accept rate, full : empty", "≥ 0.9",
+         at_least(0.9, figure(work, "rate_full_share"))),
+        # With one destination that is a list of everything.
+        *([(where, "queue list by domain", "< 1 s", at_most(1, figure(work, "list_seconds"), " s"))]
+          if domains != "1" else []),
+    )
+
+
 # (work, what is measured, what is wanted, results -> (text, met))
 TARGETS = (
     ("accept, 20 sessions", "CPU", "≤ 1/12 of Postfix", share("accept", CPU, "postfix", 1 / 12)),
@@ -120,10 +148,14 @@ TARGETS = (
      at_most(256, figure("large/memory-100-kib", MEMORY, 1024), " KiB")),
     ("10 MiB", "memory per session", "≤ 256 KiB",
      at_most(256, figure("large/memory-10-mib", MEMORY, 1024), " KiB")),
+    ("TLS 1.3 session, ECDSA", "CPU above plaintext", "≤ 1.2 of bare libssl", handshake("ecdsa")),
+    ("TLS 1.3 session, RSA", "CPU above plaintext", "≤ 1.2 of bare libssl", handshake("rsa")),
     ("idle sessions", "memory per session", "≤ 8 KiB",
      at_most(8, figure("idle/plaintext", MEMORY, 1024), " KiB")),
     ("idle sessions, TLS", "memory per session", "≤ 28 KiB",
      at_most(28, figure("idle/tls", MEMORY, 1024), " KiB")),
+    *(target for domains in (1, 1000, 100_000) for target in waiting(f"{domains:,}",
+                                                                     f"waiting/{domains}")),
     ("growth: accept, 20 to 1,000 sessions", "CPU above its lowest", "≤ 15 %",
      growth("accept", "sessions", 20, 100, 300, 1000)),
     ("growth: accept, 1 to 10,000 destinations", "CPU above its lowest", "≤ 15 %",

@@ -7,6 +7,8 @@ import full
 import measure
 import recycled
 import sessions
+import tls
+import waiting
 from load import Load
 
 OURS = ("postrider",)
@@ -28,7 +30,7 @@ class Work:
     fed: bool = False       # at a rate that comes of an earlier work
     program: str = "postrider"
     queue: str = ""         # settings of Postrider's queue
-    point: str = ""         # what full.py or sessions.py is to do
+    point: str = ""         # which of its ways full.py, sessions.py or tls.py is to go
     run: Callable = measure.run
 
     @property
@@ -65,6 +67,9 @@ WORKS = (
          point="content", run=sessions.run),
     Work("large/memory-10-mib", load=Load(sessions=400, octets=10 << 20), servers=OURS, once=True,
          point="content", run=sessions.run),
+    Work("tls/plain", load=Load(octets=1024), servers=BOTH + ("sink",)),
+    *(Work(f"tls/{kind}", load=Load(octets=1024), servers=BOTH + ("sink",), messages=0.2,
+           point=kind, run=tls.run, smoke=kind == "ecdsa") for kind in ("ecdsa", "rsa")),
     Work("idle/plaintext", load=Load(sessions=10_000), servers=OURS, once=True, point="idle",
          run=sessions.run),
     Work("idle/tls", load=Load(sessions=10_000), servers=OURS, once=True, point="tls",
@@ -72,6 +77,9 @@ WORKS = (
     *(grown("accept", "sessions", value) for value in (20, 100, 300, 1000)),
     *(grown("accept", "domains", value) for value in (1, 100, 10_000)),
     *(grown("relay", "domains", value) for value in (1, 100, 10_000)),
+    *(Work(f"waiting/{domains}", once=True, servers=OURS, run=waiting.run,
+           load=Load(sessions=100, octets=1024, per_connection=100, domains=domains),
+           smoke=domains == 1000) for domains in (1, 1000, 100_000)),
     Work("tools", load=Load(tool="smtp-source"), servers=OURS + BOUNDS),
 )
 

@@ -1,0 +1,73 @@
+"""A queue of very many messages that cannot be delivered now: what each costs in memory, and what the
+server can do meanwhile."""
+
+import subprocess
+import time
+
+import costs
+from load import run_source
+from server import wait_until
+from servers import BenchPostrider
+
+QUIET_S = 5
+WAIT_S = 900
+
+
+def run(options, work, _name, _results):
+    waiting = max(200, round(options.waiting * options.share))
+    probe = max(100, options.messages // 3)
+    with BenchPostrider(options.programs / work.program, work, None) as server:
+        def accept(messages):
+            source = run_source(options, work.load, server.port, messages, server.recipient)
+            return messages / source["seconds"]
+
+        fresh, meter = costs.memory(server.pid), costs.CpuMeter(server.pid)
+        accept(options.warm)
+        empty = accept(probe)
+        # What the queue holds ready in memory is full after the first tenth.
+        accept(waiting // 10)
+        before = costs.memory(server.pid)
+        accept(waiting - waiting // 10)
+        grown = (costs.memory(server.pid) - before) / (waiting - waiting // 10)
+        full = accept(probe)
+        count = options.warm + 2 * probe + waiting
+        figures = {"waiting": count, "memory_per_waiting": grown, "rate_empty": empty,
+                   "rate_full": full, "rate_full_share": full / empty,
+                   "quiet_cpu_ms_per_second": quiet(meter), "list_seconds": listed(server, work)}
+        server.kill()
+        meter.close()
+        figures["start_seconds"] = start(server)
+        wait_until(lambda: server.status()["queue"]["entries"] >= count, "the queue to be whole", WAIT_S)
+        figures["memory_per_waiting_restarted"] = (costs.memory(server.pid) - fresh) / count
+        return figures
+
+
+def quiet(meter):
+    """Milliseconds of CPU in a second in which nothing happens; a scan that comes again and again
+    would show."""
+    before = meter.seconds()
+    time.sleep(QUIET_S)
+    return (meter.seconds() - before) * 1000 / QUIET_S
+
+
+def listed(server, work):
+    """Seconds to list one destination."""
+    domain = server.recipient.partition("@")[2]
+    begin = time.monotonic()
+    done = subprocess.run(
+        [server.binary, "queue", "list", "--socket", str(server.admin_socket), "--domain",
+         domain if work.load.domains == 1 else f"d0.{domain}"],
+        capture_output=True, text=True, timeout=WAIT_S)
+    assert done.returncode == 0 and len(done.stdout.splitlines()) > 1, done.stderr
+    return time.monotonic() - begin
+
+
+def start(server):
+    """Seconds from the start of the process to the first 250 for a message."""
+    begin = time.monotonic()
+    server.spawn()
+    server.port = wait_until(server.listening_port, "the server to listen", WAIT_S)
+    with server.connect() as client:
+        reply = client.deliver(server.recipient, "Subject: first\r\n\r\nafter a start\r\n")
+    assert reply.startswith("250"), reply
+    return time.monotonic() - begin
