@@ -379,6 +379,72 @@ TEST(SmtpDelivery, OnlyRealEightBitContentNeeds8BitMime) {
     }
 }
 
+TEST(SmtpDelivery, AnEightBitMessageIsEncodedForAHostThatTakesSevenIfTheOperatorWants) {
+    const std::string header = "Subject: x\r\nMIME-Version: 1.0\r\n";
+    const std::string text =
+        "Gr\xC3\xBC\xC3\x9F"
+        "e\r\n.\r\n";
+    const std::string encoded = "X: y\r\n" + header +
+                                "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
+                                "Gr=C3=BC=C3=9Fe\r\n..\r\n.\r\n";
+    struct Case {
+        const char* name;
+        bool wanted;
+        std::string fields, prefix;
+        bool goes;
+    };
+    for (const Case& c :
+         {Case{"as it is", true, header, "X: y\r\n", true},
+          Case{"not wanted", false, header, "X: y\r\n", false},
+          Case{"signed", true, "DKIM-Signature: v=1\r\n" + header, "X: y\r\n", false},
+          Case{"by us", true, header, "DKIM-Signature: v=1\r\n", false}}) {
+        for (std::size_t read_most : {0, 3}) {
+            std::string content = c.fields + "\r\n" + text;
+            std::shared_ptr<ContentReader> reader = std::make_shared<InMemory>(content);
+            if (read_most > 0) reader = std::make_shared<InFile>(content, read_most);
+            SmtpJob one = job(reader, {"b"}, BodyType::EightBitMime);
+            auto envelope = std::make_shared<Envelope>(*one.envelope);
+            envelope->variants[0].prefix = c.prefix;
+            one.envelope = envelope;
+            Scene scene;
+            const Step seven{"250-mx\r\n250 PIPELINING\r\n", c.goes ? "DATA\r\n" : "QUIT\r\n"};
+            scene.serve(
+                {c.goes ? Steps{kGreets, seven, kGo, kTakes, kBye} : Steps{kGreets, seven, kBye}});
+            SmtpHost host = to(kMx);
+            host.convert_8bit = c.wanted;
+            SmtpAttempt got = scene.send(one, host);
+            ASSERT_EQ(got.results.size(), 1u);
+            EXPECT_EQ(got.results[0].verdict, c.goes ? Verdict::Relayed : Verdict::Permanent)
+                << c.name << got.dialogue.text();
+            EXPECT_EQ(scene.heard[0].contains("DATA\r\n" + encoded), c.goes) << c.name;
+            EXPECT_FALSE(scene.heard[0].contains("BODY=")) << c.name;
+            EXPECT_EQ(got.dialogue.text().contains("not converted to 7 bits: it is signed"),
+                      c.name == std::string("signed"));
+        }
+    }
+}
+
+// RFC 6758 §3.3.
+TEST(SmtpDelivery, APriorityGoesOnAsAParameterOrElseInTheHeader) {
+    for (bool knows : {true, false}) {
+        SmtpJob one = job();
+        auto envelope = std::make_shared<Envelope>(*one.envelope);
+        envelope->priority = 3;
+        envelope->priority_given = true;
+        one.envelope = envelope;
+        Scene scene;
+        const Step hello{knows ? "250-mx\r\n250-PIPELINING\r\n250 MT-PRIORITY\r\n"
+                               : "250-mx\r\n250 PIPELINING\r\n",
+                         "DATA\r\n"};
+        scene.serve({{kGreets, hello, kGo, kTakes, kBye}});
+        SmtpAttempt got = scene.send(one);
+        EXPECT_EQ(got.results.at(0).verdict, Verdict::Relayed) << got.dialogue.text();
+        EXPECT_EQ(scene.heard[0].contains("MT-PRIORITY=3"), knows);
+        EXPECT_EQ(scene.heard[0].contains("X: y\r\nMT-Priority: 3\r\nSubject: dots\r\n"), !knows);
+        EXPECT_EQ(scene.heard[0].contains(kWire), knows);
+    }
+}
+
 TEST(SmtpDelivery, TheSourceAddressIsOurs) {
     Scene scene;
     scene.serve({{kGreets, kPipelines, kGo, kTakes, kBye}});
