@@ -26,6 +26,7 @@ import chart  # noqa: E402
 import costs  # noqa: E402
 import flame  # noqa: E402
 import limits  # noqa: E402
+import store  # noqa: E402
 import table  # noqa: E402
 import targets  # noqa: E402
 import works  # noqa: E402
@@ -41,10 +42,12 @@ def say(text):
     print(f"bench: {(time.monotonic() - BEGUN) / 60:4.1f} min  {text}", file=sys.stderr, flush=True)
 
 
-def missing(name):
+def missing(options, name):
     """Why a server cannot run here; empty when it can."""
     if name == "smtp-sink":
         return SmtpSink.missing()
+    if name in store.PROGRAMS:
+        return store.missing(options.programs, name)
     return SERVERS[name].missing() if name in SERVERS else ""
 
 
@@ -53,7 +56,7 @@ def present(options, chosen):
     names = dict.fromkeys(name for work in chosen for name in work.servers)
     out = set()
     for name in names:
-        why = missing(name)
+        why = missing(options, name)
         if why:
             say(f"{table.NAMES[name]} is left out: {why}")
         elif not options.servers or name in options.servers or name not in SERVERS:

@@ -4,7 +4,7 @@ import statistics
 
 NAMES = {"postrider": "Postrider", "postfix": "Postfix", "exim": "Exim", "opensmtpd": "OpenSMTPD",
          "haraka": "Haraka", "sink": "our sink", "smtp-sink": "smtp-sink", "disk": "disk alone",
-         "rocksdb": "RocksDB"}
+         "spool": "our spool alone", "rocksdb": "RocksDB"}
 
 # What is told of a work, as far as it was measured: label, key, digits.
 ROWS = (
@@ -16,6 +16,7 @@ ROWS = (
     ("a synced record, median ms", "sync_median_ms", 2),
     ("250 to the sink's final dot, median ms", "delay_median_ms", 2),
     ("syncs of the spool/message", "spool_syncs_per_message", 3),
+    ("syncs/message, under strace", "syncs_per_message", 3),
     ("octets that the disk took : octets of mail", "disk_share", 2),
     ("the same into new segments", "disk_share_new", 2),
     ("octets of the spool's log : octets of mail", "log_share", 2),

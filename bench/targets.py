@@ -31,10 +31,10 @@ def as_ratio(part):
     return f"{part:.2f}" if part >= 0.3 else f"1/{1 / part:.1f}"
 
 
-def share(work, key, of, at_most=None, at_least=None, of_work=None):
+def share(work, key, of, at_most=None, at_least=None, of_work=None, ours=OURS):
     """Ours divided by that of another server, in the same work or another one."""
     def ask(results):
-        mine = median(results, work, OURS, key)
+        mine = median(results, work, ours, key)
         theirs = median(results, of_work or work, of, key)
         part = mine / theirs
         return (f"{short(mine)} : {short(theirs)} = {as_ratio(part)}",
@@ -150,6 +150,10 @@ TARGETS = (
      at_most(256, figure("large/memory-10-mib", MEMORY, 1024), " KiB")),
     ("TLS 1.3 session, ECDSA", "CPU above plaintext", "≤ 1.2 of bare libssl", handshake("ecdsa")),
     ("TLS 1.3 session, RSA", "CPU above plaintext", "≤ 1.2 of bare libssl", handshake("rsa")),
+    ("the spool beside RocksDB", "CPU", "≤ RocksDB's",
+     share("store/finished", CPU, "rocksdb", 1, ours="spool")),
+    ("the spool beside RocksDB", "messages/s", "≥ RocksDB's",
+     share("store/finished", RATE, "rocksdb", at_least=1, ours="spool")),
     ("idle sessions", "memory per session", "≤ 8 KiB",
      at_most(8, figure("idle/plaintext", MEMORY, 1024), " KiB")),
     ("idle sessions, TLS", "memory per session", "≤ 28 KiB",

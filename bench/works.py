@@ -7,6 +7,7 @@ import full
 import measure
 import recycled
 import sessions
+import store
 import tls
 import waiting
 from load import Load
@@ -30,7 +31,7 @@ class Work:
     fed: bool = False       # at a rate that comes of an earlier work
     program: str = "postrider"
     queue: str = ""         # settings of Postrider's queue
-    point: str = ""         # which of its ways full.py, sessions.py or tls.py is to go
+    point: str = ""         # which of its ways full.py, sessions.py, store.py or tls.py is to go
     run: Callable = measure.run
 
     @property
@@ -80,6 +81,8 @@ WORKS = (
     *(Work(f"waiting/{domains}", once=True, servers=OURS, run=waiting.run,
            load=Load(sessions=100, octets=1024, per_connection=100, domains=domains),
            smoke=domains == 1000) for domains in (1, 1000, 100_000)),
+    *(Work(f"store/{point}", load=Load(sessions=100), servers=tuple(store.PROGRAMS), point=point,
+           run=store.run) for point in ("kept", "finished")),
     Work("tools", load=Load(tool="smtp-source"), servers=OURS + BOUNDS),
 )
 
