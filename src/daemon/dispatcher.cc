@@ -18,6 +18,16 @@ std::string sender_of(const Envelope& envelope) {
     return path.is_null() ? std::string("<>") : path.mailbox->domain;
 }
 
+// FNV-1a over small letters, never 0.
+uint32_t hash_of_domain(std::string_view domain) {
+    uint32_t hash = 2166136261u;
+    for (char c : domain) {
+        char small = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+        hash = (hash ^ static_cast<unsigned char>(small)) * 16777619u;
+    }
+    return hash | 1;
+}
+
 bool was_delivered_to(std::string_view header, const Mailbox& mailbox) {
     HeaderReader reader(header);
     while (auto field = reader.next()) {
@@ -102,21 +112,45 @@ int Dispatcher::enqueue(const spool::StoredMessage& message, Duration age,
                                        queue::longest_delay(scheduler_.options().of(site.second)))
                 : now;
         if (moments.held_until) at = std::max(at, *moments.held_until);
-        scheduler_.add({.message = message.envelope.id,
-                        .recipients = recipients,
-                        .site = site.first,
-                        .kind = site.second,
-                        .sender = sender,
-                        .priority = message.envelope.priority,
-                        .due = at,
-                        .age = moments.age,
-                        .attempts = attempts,
-                        .noticed = noticed,
-                        .lifetime = moments.lifetime,
-                        .notice_after = moments.notice_after},
-                       now);
+        queue::Handle handle = scheduler_.add({.message = message.envelope.id,
+                                               .recipients = recipients,
+                                               .site = site.first,
+                                               .kind = site.second,
+                                               .sender = sender,
+                                               .priority = message.envelope.priority,
+                                               .due = at,
+                                               .age = moments.age,
+                                               .attempts = attempts,
+                                               .noticed = noticed,
+                                               .lifetime = moments.lifetime,
+                                               .notice_after = moments.notice_after},
+                                              now);
+        mark_domain(handle, message.envelope, recipients);
     }
     return static_cast<int>(sites.size());
+}
+
+void Dispatcher::mark_domain(queue::Handle handle, const Envelope& envelope,
+                             const std::vector<uint32_t>& recipients) {
+    uint32_t hash = 0;
+    for (uint32_t number : recipients) {
+        uint32_t one = hash_of_domain(envelope.recipient(number).mailbox.domain);
+        if (hash != 0 && hash != one) {
+            hash = 0;
+            break;
+        }
+        hash = one;
+    }
+    if (domain_marks_.size() <= handle.index) domain_marks_.resize(std::size_t{handle.index} + 1);
+    domain_marks_[handle.index] = {handle.generation, hash};
+}
+
+bool Dispatcher::may_have_domain(queue::Handle handle, std::string_view domain) const {
+    if (handle.index >= domain_marks_.size()) return true;
+    const DomainMark& mark = domain_marks_[handle.index];
+    // An entry that the queue has made of a part of another one bears no mark.
+    return mark.generation != handle.generation || mark.hash == 0 ||
+           mark.hash == hash_of_domain(domain);
 }
 
 void Dispatcher::wake() {

@@ -82,6 +82,9 @@ public:
     const NullMxDomains& null_mx() const { return onward_.null_mx(); }  // from any shard
 
     queue::Scheduler& scheduler() { return scheduler_; }
+    // False when no recipient of the entry has that domain: told from memory, so that a search
+    // among a million reads few messages.
+    bool may_have_domain(queue::Handle handle, std::string_view domain) const;
     AttemptLog& attempts() { return attempts_; }
     // New limits and schedules, from now on.
     void reconfigure(queue::Options options);
@@ -89,6 +92,10 @@ public:
     void wake();
 
 private:
+    struct DomainMark {  // of one entry
+        uint32_t generation = 0;
+        uint32_t hash = 0;  // of the domain of all its recipients; 0 = they have several
+    };
     struct Kept {  // a message that just came in, with its content in memory
         std::shared_ptr<const spool::StoredMessage> message;
         MemoryCharge charge;
@@ -97,6 +104,8 @@ private:
 
     // Into the queue, and out of it.
     int enqueue(const spool::StoredMessage& message, Duration age, std::optional<Wall> due);
+    void mark_domain(queue::Handle handle, const Envelope& envelope,
+                     const std::vector<uint32_t>& recipients);
     Task<void> run_recovery(std::vector<spool::RecoveredMessage> messages);
     Task<std::vector<spool::RecoveredMessage>> recover_readable(
         std::vector<spool::RecoveredMessage> messages);
@@ -180,6 +189,7 @@ private:
     queue::Scheduler scheduler_;
     Onward onward_;
     AttemptLog attempts_;
+    std::vector<DomainMark> domain_marks_;  // by the index of the queue's handle
     std::unordered_map<MessageId, Kept> kept_;
     // Suspects that are being tried: several of those that one crash cut off, or one of the others
     // alone; and those that wait for the end of that.

@@ -135,8 +135,11 @@ Task<Status<Error>> for_each_selected(River& river, Selection selection, Take ta
         std::vector<Selected> found;
         Monotonic now = river.world().clock.now();
         from = river.dispatcher().scheduler().scan(
-            *from, kSlice, selection.queue, now,
-            [&](const queue::EntryView& entry) { found.push_back(selected_of(entry, now)); });
+            *from, kSlice, selection.queue, now, [&](const queue::EntryView& entry) {
+                bool can_match = selection.domain.empty() ||
+                                 river.dispatcher().may_have_domain(entry.handle, selection.domain);
+                if (can_match) found.push_back(selected_of(entry, now));
+            });
         for (Selected& one : found) {
             if (selection.needs_message()) {
                 auto message = co_await river.spool().read(one.id);

@@ -242,6 +242,21 @@ class Operated(unittest.TestCase):
                 wait_until(lambda: '"entries": 0' in server.ask("status"), "an empty queue")
                 self.assertEqual(len(server.messages("alice")), 1)
 
+    def test_a_domain_is_found_among_others_of_its_site(self):
+        routes = "".join(f'[[route]]\ndomain = "{name}.test"\nhost = "127.0.0.1:{{port}}"\n'
+                         for name in ("near", "third"))
+        with Scripted(but(RCPT=b"451 later\r\n")) as far:
+            with relaying(far.port, domain=routes.format(port=far.port)) as server:
+                with server.connect() as client:
+                    for recipients in (["x@near.test"], ["x@far.test"],
+                                       ["y@far.test", "y@NEAR.test"], ["z@third.test"]):
+                        client.deliver(recipients, MESSAGE, sender="alice@our.test")
+                for domain, count in (("near.test", 2), ("FAR.test", 2), ("third.test", 1),
+                                      ("fourth.test", 0)):
+                    with self.subTest(domain):
+                        self.assertIn(f"{count} in the queue",
+                                      server.ask("queue", "list", "--domain", domain))
+
     def only_id(self, server):
         return re.search(r'"id":"([0-9A-Z]{13})"', server.ask("queue", "list", "--state", "held", "--json")).group(1)
 
