@@ -44,6 +44,32 @@ def synced_writes(folder, octets, seconds, octets_per_sync=0):
         return len(times) / (time.monotonic() - begin), statistics.median(times) * 1000
 
 
+def run(options, _work, _name, _results):
+    """What the disk does at most: small synced records one after the other, and a long file."""
+    rate, median = synced_writes(options.folder, 10240, options.limit_seconds)
+    return {"records_per_second": rate, "sync_median_ms": median,
+            "bandwidth_mib": sequential(options.folder, options.limit_seconds)}
+
+
+def sequential(folder, seconds):
+    """MiB in a second into space that was written before, with a sync every SPACE octets."""
+    block = os.urandom(1 << 20)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        for _ in range(SPACE >> 20):
+            file.write(block)
+        file.flush()
+        os.fsync(file.fileno())
+        count = 0
+        begin = time.monotonic()
+        while time.monotonic() < begin + seconds:
+            os.pwrite(file.fileno(), block, count % (SPACE >> 20) << 20)
+            count += 1
+            if count % (SPACE >> 20) == 0:
+                os.fdatasync(file.fileno())  # or it would be the speed of memory
+        os.fdatasync(file.fileno())
+        return count / (time.monotonic() - begin)
+
+
 def disk_alone(options, work, results):
     """The same messages written by one writer, with as many syncs for each as Postrider makes."""
     syncs = results.traced_syncs(work.name, "postrider") or 1

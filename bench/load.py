@@ -3,6 +3,7 @@ smtp-source and smtp-sink, as processes."""
 
 import json
 import os
+import select
 import statistics
 import subprocess
 import time
@@ -12,6 +13,9 @@ from pathlib import Path
 import costs
 from peer import PEERS, free_port
 from server import LIMIT, wait_until
+
+
+ARRIVE_S = 600
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,8 @@ class Sink:
         self.recipient = "user@far.test"
 
     def __enter__(self):
-        self.process = subprocess.Popen(self.words, stdout=subprocess.PIPE, text=True)
+        # Unbuffered, so that a line which has come is seen by select.
+        self.process = subprocess.Popen(self.words, stdout=subprocess.PIPE, bufsize=0)
         self.pid = self.process.pid
         self.port = int(json.loads(self.process.stdout.readline())["listening"].split(":")[1])
         return self
@@ -104,6 +109,8 @@ class Sink:
 
     def next_figures(self):
         """Waits for the next of the counts."""
+        ready, _, _ = select.select([self.process.stdout], [], [], ARRIVE_S)
+        assert ready, f"not all messages came to the sink within {ARRIVE_S} s"
         return json.loads(self.process.stdout.readline())
 
 

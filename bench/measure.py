@@ -74,7 +74,6 @@ class Run:
                 calls = costs.count_calls(self.server.directory / "trace", begin, end)
                 figures["calls"] = {name: count / self.messages for name, count in
                                     sorted(calls.items(), key=lambda item: -item[1])}
-        # The sink has ended too.
         return figures
 
     def start(self):
@@ -93,6 +92,7 @@ class Run:
         if self.recorder:
             self.recorder.begin(self.server.pid)
         before = self.read_meters(meter)
+        before["cpu"] = meter.seconds()  # without what the reading itself cost
         wall = time.time()
         source = self.hand_in(self.messages, self.load.timed)
         self.sink_figures, ended_at = self.wait_until_done(self.warm + self.messages)

@@ -13,6 +13,8 @@ ROWS = (
     ("250 after the dot, median ms", "wait_median_ms", 2),
     ("250 after the dot, p99 ms", "wait_p99_ms", 2),
     ("time per message, median ms", "message_median_ms", 2),
+    ("synced records of 10 KiB/s, one after the other", "records_per_second", 0),
+    ("MiB/s written in a row, a sync every 64 MiB", "bandwidth_mib", 0),
     ("a synced record, median ms", "sync_median_ms", 2),
     ("250 to the sink's final dot, median ms", "delay_median_ms", 2),
     ("syncs of the spool/message", "spool_syncs_per_message", 3),

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import full
+import limits
 import measure
 import recycled
 import sessions
@@ -42,11 +43,12 @@ class Work:
 def grown(kind, what, value):
     # Many destinations share no connection; so neither do messages for one.
     queue = "messages_per_connection = 1" if kind == "relay" else ""
-    return Work(f"growth/{kind}/{what}-{value}", kind, Load(**{what: value}), OURS, queue=queue,
+    return Work(f"growth/{kind}/{what}-{value}", kind, Load(**{what: value}), OURS, 0.5, queue=queue,
                 smoke=value >= 1000)
 
 
 WORKS = (
+    Work("limits", servers=("disk",), run=limits.run),
     Work("accept", servers=PEERS + BOUNDS, traced=True),
     Work("accept-100", load=Load(sessions=100), servers=BOTH + BOUNDS),
     Work("accept-many", load=Load(per_connection=10_000)),
