@@ -16,8 +16,10 @@ namespace {
 
 constexpr std::size_t kViolationsKept = 20;
 constexpr Monotonic kFarFuture{std::numeric_limits<int64_t>::max()};
-// A message that was sent before its sender died is taken after that.
-constexpr Duration kOnItsWay = std::chrono::seconds(10);
+constexpr Duration kNear = std::chrono::hours(1);
+// A message that was sent before its sender died is taken after that; while DNS is silent its
+// receiver waits 20 s to judge it.
+constexpr Duration kOnItsWay = std::chrono::seconds(30);
 // date_time() in a log line has no fraction of a second.
 constexpr Duration kLogResolution = std::chrono::seconds(1);
 
@@ -163,6 +165,18 @@ bool Ledger::explains(const Host* from, const Host* to, Monotonic first, Duratio
                               : one.a == from || one.a == to;
         return concerns && one.begin <= first + patience && one.end >= first - kOnItsWay;
     });
+}
+
+std::string Ledger::accidents_near(Monotonic moment) const {
+    std::string out;
+    for (const Disturbance& one : disturbances) {
+        if (one.begin > moment + kNear || one.end < moment - kNear) continue;
+        out += fmt::format("\n         {:.3f} s {} of {}{}", double(one.begin.ns) / 1e9,
+                           word(one.kind), one.a ? one.a->name() : "the net",
+                           one.b ? " and " + one.b->name() : "");
+        if (one.end != kFarFuture) out += fmt::format(" until {:.3f} s", double(one.end.ns) / 1e9);
+    }
+    return out;
 }
 
 void Ledger::forget(Monotonic now) {

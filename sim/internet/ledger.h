@@ -116,6 +116,8 @@ public:
 
     // Begins an accident; ended by end().
     std::size_t begin(FaultKind kind, const Host* a, const Host* b, Monotonic now);
+    // Those of the two hours around a moment, for whoever reads about a violation.
+    std::string accidents_near(Monotonic moment) const;
     void end(std::size_t disturbance, Monotonic now) { disturbances[disturbance].end = now; }
 
     // Whether an accident between shortly before `first`, when `to` took a message from `from`, and

@@ -373,10 +373,10 @@ void Reckoning::check_repeats(const Key& key, std::vector<Copy> copies) {
         if (!copy.replied || !copy.at || from.rots > 0 || !from.restores.empty()) continue;
         if (from.not_recorded.contains(key.id)) continue;
         if (net_.ledger.explains(host, copy.place, *copy.at, kPatience)) continue;
-        wrong(
-            fmt::format("{} to {}: came {} times, and no accident explains it; first at {:.3f} s{}",
-                        key.id.text(), key.to, copies.size(), double(copy.at->ns) / 1e9,
-                        story(key.server, key.id)));
+        wrong(fmt::format(
+            "{} to {}: came {} times, and no accident explains it; first at {:.3f} s{}{}",
+            key.id.text(), key.to, copies.size(), double(copy.at->ns) / 1e9,
+            story(key.server, key.id), net_.ledger.accidents_near(*copy.at)));
         return;
     }
 }
