@@ -26,6 +26,7 @@ import chart  # noqa: E402
 import costs  # noqa: E402
 import flame  # noqa: E402
 import limits  # noqa: E402
+import measure  # noqa: E402
 import store  # noqa: E402
 import table  # noqa: E402
 import targets  # noqa: E402
@@ -64,14 +65,28 @@ def present(options, chosen):
     return out
 
 
+def attempt(options, work, name, results, *more):
+    """The figures of one run; None when there are none, which has been told then. The rest of a
+    long run is worth having."""
+    try:
+        return work.run(options, work, name, results, *more)
+    except measure.NotMeasured as reason:
+        say(f"{work.name} is left out for {table.NAMES[name]}: {reason}")
+    except (AssertionError, subprocess.TimeoutExpired) as error:
+        results.failures.append(f"{work.name}, {name}: {error}")
+        say(f"FAILED: {results.failures[-1]}")
+    return None
+
+
 def trace(options, work, names, results):
     for name in names:
         if name not in ("postrider", "postfix"):
             continue
         say(f"calls: {work.name}, {name}")
         for key, calls in (("syncs", costs.SYNC_CALLS), ("all", "all")):
-            results.add_traced(work.name, name, key,
-                               work.run(options, work, name, results, calls)["calls"])
+            figures = attempt(options, work, name, results, calls)
+            if figures:
+                results.add_traced(work.name, name, key, figures["calls"])
 
 
 def run_all(options):
@@ -87,19 +102,12 @@ def run_all(options):
             if work.once and number > 0:
                 continue
             names = [name for name in work.servers if name in there]
-            if work.fed and "postfix" not in there:
-                say(f"{work.name} is left out: its rate is Postfix's")
-                continue
             if work.traced and number == 0 and not (options.smoke and work.name != "accept"):
                 trace(options, work, names, results)
             # Who comes first changes from round to round; the disk comes last.
             for name in sorted(names[::(-1) ** number], key=lambda name: name == "disk"):
-                try:
-                    figures = work.run(options, work, name, results)
-                except (AssertionError, subprocess.TimeoutExpired) as error:
-                    # The rest of a long run is worth having.
-                    results.failures.append(f"{work.name}, {name}: {error}")
-                    say(f"FAILED: {results.failures[-1]}")
+                figures = attempt(options, work, name, results)
+                if not figures:
                     continue
                 figures["load"] = os.getloadavg()[0]
                 results.add(work.name, name, figures)

@@ -160,7 +160,7 @@ class Peer:
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=self.environment,
                 start_new_session=True, cwd=self.directory)
         for port in self.ports():
-            wait_until(lambda port=port: self.answers(port), f"{self.NAME} to listen at {port}", 20)
+            wait_until(lambda port=port: self.answers(port), f"{self.NAME} to listen at {port}")
 
     def ports(self):
         return [self.port]
