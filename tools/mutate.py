@@ -264,7 +264,7 @@ def run(options, results):
 def chosen(mutants, options):
     """The mutants of the options in the order in which they are tried."""
     if options.id:
-        found = [mutant for mutant in mutants if mutant.id.startswith(options.id)]
+        found = [mutant for mutant in mutants if mutant.id.startswith(tuple(options.id))]
         if not found:
             raise Trouble(f"there is no mutant {options.id} in the tree as it is now")
         return found
@@ -348,7 +348,8 @@ def options_of(arguments):
     parser.add_argument("--count", type=int, default=100, help="how many that compile (100)")
     parser.add_argument("--seed", type=int, default=1, help="which ones (1)")
     parser.add_argument("--only", choices=choice.ROOMS, help="of one room only")
-    parser.add_argument("--id", help="this one (or those that begin so), even if it has a result")
+    parser.add_argument("--id", nargs="+",
+                        help="these (or those that begin so), even if they have a result")
     parser.add_argument("--commit", help="mutate the tree of this commit, not the one that lies here")
     parser.add_argument("--list", action="store_true", help="show those chosen as diffs, run nothing")
     parser.add_argument("--again", action="store_true", help="try those once more that survived")
