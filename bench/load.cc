@@ -192,6 +192,8 @@ bool Outgoing::flush(Channel& channel) {
         ssize_t sent = channel.send(left_);
         if (sent > 0) {
             left_.remove_prefix(static_cast<std::size_t>(sent));
+        } else if (sent == 0) {
+            return false;  // the other side has ended TLS
         } else if (errno == EAGAIN) {
             return true;
         } else if (errno != EINTR) {

@@ -7,6 +7,7 @@ namespace postrider::sim {
 namespace {
 
 constexpr Duration kSegmentGapMax = std::chrono::microseconds(100);
+constexpr Duration kSentAgain = std::chrono::seconds(1);
 
 }  // namespace
 
@@ -159,13 +160,23 @@ void Connection::break_side(int side, std::string why) {
 }
 
 void Connection::send_reset(int to_side, std::string why) {
+    answer_by_reset(to_side, std::move(why), network->loop().now() + network->faults.give_up);
+}
+
+void Connection::answer_by_reset(int to_side, std::string why, Monotonic until) {
     Side& to = sides[std::size_t(to_side)];
     Side& from = sides[std::size_t(1 - to_side)];
     if (to.is_gone() && to.in_flight.empty()) return;
     Monotonic due = network->loop().now() + network->latency(*from.host, *to.host);
-    network->loop().at(due, kOutside, [self = shared_from_this(), to_side, why] {
+    network->loop().at(due, kOutside, [self = shared_from_this(), to_side, why, until] {
         if (!self->network) return;
-        if (self->gets_through(1 - to_side)) self->break_side(to_side, why);
+        if (self->gets_through(1 - to_side)) return self->break_side(to_side, why);
+        Monotonic next = self->network->loop().now() + kSentAgain;
+        if (next > until) return self->break_side(to_side, "connection timed out");
+        // What is not answered is sent again, and answered then.
+        self->network->loop().at(next, kOutside, [self, to_side, why, until] {
+            if (self->network) self->answer_by_reset(to_side, why, until);
+        });
     });
 }
 

@@ -99,7 +99,7 @@ struct Connection : std::enable_shared_from_this<Connection> {
     void abandon(int side);
     // The side hears of a reset now.
     void break_side(int side, std::string why);
-    // Tells the side, one latency later, if it can be reached then.
+    // Tells the side, one latency later or as soon as it can be reached.
     void send_reset(int to_side, std::string why);
     void retry(int side);  // after a cut has healed
     // The network forgets it when nobody is left at either side.
@@ -110,6 +110,7 @@ private:
     void schedule(int side);
     void arrive(int side);
     void stall(int side);
+    void answer_by_reset(int to_side, std::string why, Monotonic until);
 };
 
 // A listening socket, shared by its handles.

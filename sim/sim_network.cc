@@ -107,7 +107,8 @@ std::vector<std::shared_ptr<Connection>> Network::connections_of(const HostState
 
 void Network::host_lost_power(HostState& host) {
     for (auto& connection : connections_of(host)) {
-        for (Side& side : connection->sides) {
+        for (int number : {0, 1}) {
+            Side& side = connection->sides[std::size_t(number)];
             if (side.host != &host) continue;
             side.is_silent = true;
             side.outbox.clear();
@@ -117,6 +118,9 @@ void Network::host_lost_power(HostState& host) {
                 side.in_flight_octets -= side.in_flight.back().octets.size();
                 side.in_flight.pop_back();
             }
+            // Whoever waits for room asks again and again, and so learns that nobody is there.
+            side.inbox.clear();
+            connection->pump(1 - number);
         }
         connection->forget_if_over();
     }

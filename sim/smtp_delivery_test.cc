@@ -360,7 +360,7 @@ TEST(SmtpDelivery, RecipientsBeyondTheLimitAreLeftForTheNextTransaction) {
 TEST(SmtpDelivery, OnlyRealEightBitContentNeeds8BitMime) {
     const Step seven_bit_only{"250-mx\r\n250 PIPELINING\r\n", "DATA\r\n"};
     for (std::size_t read_most : {0, 3}) {
-        auto reader = [&](std::string text) -> std::shared_ptr<ContentReader> {
+        auto reader = [&](const std::string& text) -> std::shared_ptr<ContentReader> {
             if (read_most == 0) return std::make_shared<InMemory>(text);
             return std::make_shared<InFile>(text, read_most);
         };

@@ -47,7 +47,7 @@ public:
 
 struct SmtpLoginScene : Scene {
     // `jobs` messages over one connection, as ann; what became of the last one.
-    SmtpAttempt send_as_ann(TlsLevel level, int jobs = 1, std::string user = "ann") {
+    SmtpAttempt send_as_ann(TlsLevel level, int jobs = 1, const std::string& user = "ann") {
         SmtpAttempt attempt;
         client.boot([&, level, jobs, user](World& world) -> Task<void> {
             SmtpHost host = to(kMx);

@@ -67,7 +67,8 @@ TEST(SpoolFailingDisk, LargeMessagesAreRefusedBelowTheFreeSpaceThatIsKept) {
     machine.host.disk_faults().capacity = 30'000'000;
     machine.options.min_free_octets = 8'000'000;
     machine.with_spool([&](world::World&, Spool& spool, Recovered&) -> Task<void> {
-        std::string octets(25'000'000, 'y');
+        std::string octets;
+        octets.resize(25'000'000, 'y');
         spool::Draft draft = spool.begin({300});
         auto done = co_await draft.append(octets);
         EXPECT_FALSE(done);

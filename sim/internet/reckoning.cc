@@ -108,11 +108,11 @@ void Reckoning::collect_mailboxes(int server) {
         if (!found) continue;  // nothing came for this one yet
         std::vector<std::string> names;
         for (const auto& [name, inode] : (*found)->names) names.push_back(name);
+        std::string mailbox = fmt::format("{}@{}", user, net_.domain(server));
         for (const std::string& name : names) {
-            std::string path = folder + "/" + name;
-            collect_file(server, user + "@" + net_.domain(server), name,
-                         files.visible_text(path).value_or(""));
-            (void)files.remove(path, Wall{});
+            std::string path = fmt::format("{}/{}", folder, name);
+            collect_file(server, mailbox, name, files.visible_text(path).value_or(""));
+            [[maybe_unused]] auto removed = files.remove(path, Wall{});
         }
         files.sync_names(**found, files.mark());
     }

@@ -135,6 +135,7 @@ TEST(LogFile, LinesOfEachThreadArriveWholeAndInTheirOrder) {
         LogFile log({}, disk.sink(), clock);
         log.start();
         std::vector<std::thread> threads;
+        threads.reserve(kThreads);
         for (int t = 0; t < kThreads; ++t) {
             threads.emplace_back([&log, t] {
                 for (int i = 0; i < kLines; ++i) say(log, fmt::format("{}.{}", t, i));

@@ -14,7 +14,6 @@
 namespace postrider::deliver {
 namespace {
 
-using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using Kind = world::ProcessEnd::Kind;

@@ -57,6 +57,7 @@ struct Bench {
     }
     Settlement done(const Job& job, Verdict verdict, FailureKind kind = FailureKind::Other) {
         std::vector<RecipientResult> results;
+        results.reserve(job.recipients.size());
         for (uint32_t recipient : job.recipients) {
             results.push_back({.recipient = recipient, .verdict = verdict, .kind = kind});
         }
@@ -68,7 +69,7 @@ struct Bench {
         if (auto* until = std::get_if<SleepUntil>(&decision)) return until->at;
         return std::nullopt;
     }
-    SiteView site(std::string_view key) {
+    SiteView site(std::string_view key) const {
         SiteView found;
         queue.visit_sites(
             [&](const SiteView& view) {

@@ -2,6 +2,7 @@
 
 #include "report/report.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -346,7 +347,7 @@ TEST(Report, OnlyASoundMessageIdIsReferredTo) {
     };
     Envelope original = envelope({"bob"});
     for (const auto& [field, id] : cases) {
-        std::string content = "From: <alice@a.example>\r\n" + field + "\r\nAt noon?\r\n";
+        std::string content = fmt::format("From: <alice@a.example>\r\n{}\r\nAt noon?\r\n", field);
         Facts one = facts(original, {failure(0)});
         one.content = content;
         one.content_octets = content.size();

@@ -80,7 +80,7 @@ Answer answer_of(const ub_result& result, const Question& question, Duration too
     answer.secure = result.secure != 0;
     answer.ttl_seconds = static_cast<uint32_t>(std::max(result.ttl, 0));
     auto canonical = result.canonname ? dns::Name::parse(result.canonname) : std::nullopt;
-    answer.canonical_name = canonical ? std::move(*canonical) : question.name;
+    answer.canonical_name = canonical ? *canonical : question.name;
     if (result.nxdomain || result.rcode == kNxDomain) {
         answer.status = Answer::Status::NxDomain;
     } else if (!result.havedata) {

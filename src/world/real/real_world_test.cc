@@ -38,7 +38,7 @@ protected:
     template <typename Body>
     void run(RealOptions options, Body body) {
         NoLog log;
-        RealWorld real(options, log);
+        RealWorld real(std::move(options), log);
         World world = real.world();
         auto task = [&]() -> Task<void> { co_await body(real, world); };
         real.executor().post_to(0, [&] { real.executor().spawn(task()); });
