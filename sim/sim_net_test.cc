@@ -298,6 +298,30 @@ TEST(SimNet, ALossOfPowerIsSilentUntilTheHostIsBackAndResets) {
     EXPECT_EQ(second, broken(Kind::Reset));
 }
 
+TEST(SimNet, AResetThatDoesNotGetThroughIsSentAgain) {
+    Pair pair(1);
+    pair.sim.net().faults.latency_min = pair.sim.net().faults.latency_max = 1s;
+    pair.serve(echo);
+    std::string heard;
+    bool said = false;
+    pair.call([&](World& world, StreamPointer stream) -> Task<void> {
+        co_await world.clock.sleep_for(10s);
+        (void)co_await send(*stream, "hello?", in(world, 1s));
+        said = true;
+        heard = co_await read_all(*stream, in(world, 10min));
+    });
+    pair.sim.run_for(8s);
+    pair.server.power_loss();
+    pair.serve(echo);
+    ASSERT_TRUE(pair.sim.run_until([&] { return said; }, 1min));
+    pair.sim.run_for(1500ms);  // it has arrived, and its answer is on the way
+    pair.sim.net().cut(pair.server, pair.client);
+    pair.sim.run_for(5s);
+    pair.sim.net().heal(pair.server, pair.client);
+    ASSERT_TRUE(pair.client_ends(1min));
+    EXPECT_EQ(heard, broken(Kind::Reset));
+}
+
 TEST(SimNet, AKilledProgramsConnectionsEndAndItsPortRefuses) {
     Pair pair(1);
     pair.serve([](World& world, StreamPointer stream) -> Task<void> {
