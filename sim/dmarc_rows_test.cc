@@ -100,6 +100,23 @@ TEST(DmarcRows, AFailingDiskIsToldOnceAndWhatWaitedIsWrittenLater) {
     EXPECT_EQ(scene.day("20270113"), "a\nb\n");
 }
 
+// A busy server fills in a tenth of a second what may wait in memory.
+TEST(DmarcRows, ABurstThatFillsTheMemoryForItIsWrittenBeforeItsTime) {
+    Scene scene(100 << 20);
+    constexpr std::size_t kRows = 4000;
+    std::string row(1000, 'x');
+    ASSERT_GT(kRows * row.size(), 3 * DmarcRows::kWaitingOctetsMax);
+    scene.host.spawn(0, [&](world::World& world) -> Task<void> {
+        for (std::size_t i = 0; i < kRows; i++) {
+            scene.rows->add(kNoon, row + "\n");
+            if (i % 100 == 0) co_await world.clock.sleep_for(10ms);
+        }
+    });
+    scene.sim.run_for(5s);
+    EXPECT_EQ(scene.day("20270113").size(), kRows * (row.size() + 1));
+    EXPECT_EQ(scene.told(), 0);
+}
+
 TEST(DmarcRows, NothingIsKeptWhenNothingMayBe) {
     Scene scene(0);
     scene.add(kNoon, "a");

@@ -130,7 +130,7 @@ bool RiverHost::run_until_empty(Duration limit) {
         if (!sim_.run_until(idle, end - sim_.now())) return false;
         // Entries of recovered messages come one by one: the spool knows how many there are.
         auto stats = ask_spool();
-        if (stats && stats->live_messages == 0) return true;
+        if (stats && !stats->recovering && stats->live_messages == 0) return true;
         sim_.run_for(20ms);
     }
     return false;

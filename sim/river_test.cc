@@ -116,10 +116,13 @@ TEST(River, ReadsThatFailForAMomentForgetNoMessage) {
         river.server.power_loss();
         river.client.pause();
         river.server.boot();
-        ASSERT_TRUE(river.sim.run_until([&] { return river.server.is_open(); }, 1min));
+        const auto& lines = river.server.host().log_lines();
+        auto recovered = [&] {
+            return std::ranges::count(lines, Event::SpoolRecovered, &LogLine::event) == 2;
+        };
+        ASSERT_TRUE(river.sim.run_until(recovered, 1min));
         river.server.host().disk_faults().fail_next_reads = 8;
         river.expect_everything_arrives();
-        const auto& lines = river.server.host().log_lines();
         EXPECT_TRUE(std::ranges::any_of(lines, [](const LogLine& line) {
             return line.event == Event::MessageUnreadable;
         })) << "no read failed: the test says nothing";

@@ -37,7 +37,7 @@ TEST(SpoolBadDays, ASecondOpenIsRefused) {
     Machine machine;
     machine.with_spool([&](world::World& world, Spool&, Recovered&) -> Task<void> {
         Recovered other;
-        auto second = co_await Spool::open(world, machine.options, other);
+        auto second = co_await open_whole(world, machine.options, other);
         EXPECT_FALSE(second);
         if (!second) {
             EXPECT_EQ(second.error().kind, Kind::Locked);
@@ -56,7 +56,7 @@ TEST(SpoolBadDays, ANewerVersionIsRefusedWithBothNumbers) {
         std::string_view piece = header;
         (void)co_await (*file)->write_at(0, std::span(&piece, 1));
         Recovered found;
-        auto opened = co_await Spool::open(world, machine.options, found);
+        auto opened = co_await open_whole(world, machine.options, found);
         EXPECT_FALSE(opened);
         if (opened) co_return;
         EXPECT_EQ(opened.error().kind, Kind::NewerVersion);
@@ -102,7 +102,7 @@ TEST(SpoolBadDays, TheCopyOfWhatIsDamagedOutlivesALossOfPower) {
         auto live = [&](auto work) {
             machine.host.boot([&machine, work](world::World& world) -> Task<void> {
                 Recovered found;
-                auto spool = co_await Spool::open(world, machine.options, found);
+                auto spool = co_await open_whole(world, machine.options, found);
                 EXPECT_TRUE(spool);
                 if (spool) co_await work(world, **spool, found);
                 if (spool) machine.kept.push_back(*std::move(spool));
@@ -377,10 +377,13 @@ TEST(SpoolBadDays, DeferralsAreRememberedWhenThereWasTime) {
             co_await world.clock.sleep_for(1s);
         },
         false);
-    machine.with_spool([](world::World&, Spool&, Recovered& found) -> Task<void> {
+    machine.with_spool([](world::World&, Spool& spool, Recovered& found) -> Task<void> {
         EXPECT_EQ(found.messages.size(), 1u);
         if (found.messages.empty()) co_return;
-        const spool::Standing& standing = found.messages[0].recipients[0];
+        auto read = co_await spool.read(found.messages[0].id);
+        EXPECT_TRUE(read) << read.error().message;
+        if (!read) co_return;
+        const spool::Standing& standing = (*read)->recipients[0];
         EXPECT_EQ(standing.attempts, 3u);
         EXPECT_EQ(standing.next_attempt, Wall{1234});
         EXPECT_EQ(standing.reason, "no answer");

@@ -17,7 +17,7 @@ TEST(SpoolFailingDisk, AnOpenThatFailedLeavesNothingLocked) {
                 machine.host.disk_faults().fail_every_sync = true;
             });
             Recovered found;
-            auto first = co_await Spool::open(world, machine.options, found);
+            auto first = co_await open_whole(world, machine.options, found);
             machine.host.disk_faults().fail_every_sync = false;
             if (first) {
                 co_await (*first)->close();
@@ -25,7 +25,7 @@ TEST(SpoolFailingDisk, AnOpenThatFailedLeavesNothingLocked) {
             }
             failures++;
             EXPECT_EQ(first.error().kind, Kind::DiskFailing);
-            auto second = co_await Spool::open(world, machine.options, found);
+            auto second = co_await open_whole(world, machine.options, found);
             EXPECT_TRUE(second) << second.error().message;
             if (second) co_await (*second)->close();
         });

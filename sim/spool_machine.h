@@ -24,6 +24,21 @@ using spool::Spool;
 using spool::SpoolOptions;
 using Kind = spool::SpoolError::Kind;
 
+// Opens it and waits until all that lies there has been read.
+inline Task<spool::SpoolResult<std::unique_ptr<Spool>>> open_whole(world::World& world,
+                                                                   SpoolOptions options,
+                                                                   Recovered& out) {
+    auto spool = co_await Spool::open(world, std::move(options), out.report);
+    if (!spool) co_return spool;
+    auto recovered = co_await (*spool)->recover();
+    if (!recovered) {
+        co_await (*spool)->close();
+        co_return std::unexpected(recovered.error());
+    }
+    out = *std::move(recovered);
+    co_return spool;
+}
+
 struct Machine {
     Simulation sim;
     Host& host = sim.add_host("mx.example", {*world::IpAddress::parse("192.0.2.1")}, 2);
@@ -42,7 +57,7 @@ struct Machine {
         ASSERT_TRUE(sim.run_until([&] { return host.main_ended(); }, 3h));
         host.kill();
     }
-    // The same, with the spool opened before and closed after.
+    // The same, with the spool opened and read before and closed after.
     using Work = std::move_only_function<Task<void>(world::World&, Spool&, Recovered&)>;
     void with_spool(Work work, bool close = true) {
         run([this, close, work = std::move(work)](world::World& world) mutable {
@@ -51,7 +66,7 @@ struct Machine {
     }
     Task<void> whole(world::World& world, Work& work, bool close) {
         Recovered recovered;
-        auto spool = co_await Spool::open(world, options, recovered);
+        auto spool = co_await open_whole(world, options, recovered);
         EXPECT_TRUE(spool) << spool.error().message;
         if (!spool) co_return;
         co_await work(world, **spool, recovered);

@@ -14,11 +14,10 @@
 #include <fmt/format.h>
 
 #include <cstdlib>
-#include <map>
 #include <memory>
-#include <set>
 
 #include "sim/simulation.h"
+#include "sim/spool_model.h"
 #include "spool/recovery.h"
 #include "spool/spool.h"
 
@@ -30,43 +29,6 @@ using spool::CommitRequest;
 using spool::Spool;
 
 constexpr int kWorkers = 5;
-
-struct Wanted {
-    Envelope envelope;
-    std::string content;
-    std::vector<RecipientState> states;  // acknowledged
-};
-
-// One commit that was begun and not (yet) acknowledged.
-struct Open {
-    std::vector<MessageId> messages;
-    std::vector<RecipientChange> changes;
-    bool refused = false;     // answered with an error
-    uint64_t refused_at = 0;  // commits begun until then
-};
-
-struct Model {
-    SeededRandom random;
-    std::map<MessageId, Wanted> messages;  // also those in flight
-    std::set<MessageId> live;              // acknowledged and not finished
-    std::map<uint64_t, Open> open;
-    std::set<MessageId> busy;  // one commit at a time touches a message
-    uint64_t begun = 0;
-    uint64_t acknowledged = 0;
-    uint64_t recovered_lives = 0;
-    uint64_t large = 0;
-    uint64_t reports = 0;
-    uint64_t damage = 0;
-    MessageId highest;
-    bool stop = false;
-    int workers = 0;
-    std::vector<std::string> faults;
-
-    explicit Model(uint64_t seed) : random(seed) {}
-    void fault(std::string text) {
-        if (faults.size() < 20) faults.push_back(std::move(text));
-    }
-};
 
 std::string text_of(SeededRandom& random, std::size_t octets) {
     std::string out = "Subject: x\r\n\r\n";
@@ -96,25 +58,6 @@ Envelope envelope_of(Model& model, MessageId id) {
     }
     envelope.variants.push_back(std::move(variant));
     return envelope;
-}
-
-void acknowledge(Model& model, uint64_t number) {
-    Open open = std::move(model.open[number]);
-    model.open.erase(number);
-    for (MessageId id : open.messages) {
-        model.live.insert(id);
-        model.busy.erase(id);
-    }
-    for (const RecipientChange& change : open.changes) {
-        Wanted& wanted = model.messages[change.id];
-        wanted.states[change.recipient] = change.state;
-        model.busy.erase(change.id);
-        if (std::none_of(wanted.states.begin(), wanted.states.end(),
-                         [](RecipientState s) { return s == RecipientState::Waiting; })) {
-            model.live.erase(change.id);
-            model.messages.erase(change.id);
-        }
-    }
 }
 
 struct Ids {
@@ -157,16 +100,6 @@ Task<bool> add_message(Model& model, Ids& ids, world::World& world, Spool& spool
     co_return true;
 }
 
-// Picks an acknowledged message that nothing else is being done to.
-std::optional<MessageId> pick(Model& model) {
-    std::vector<MessageId> idle;
-    for (MessageId id : model.live) {
-        if (!model.busy.contains(id)) idle.push_back(id);
-    }
-    if (idle.empty()) return std::nullopt;
-    return idle[model.random.below(idle.size())];
-}
-
 void add_change(Model& model, MessageId id, CommitRequest& request) {
     const Wanted& wanted = model.messages[id];
     for (uint32_t i = 0; i < wanted.states.size(); ++i) {
@@ -197,6 +130,7 @@ Task<void> one_commit(Model& model, Ids& ids, world::World& world, Spool& spool)
     }
     uint64_t number = ++model.begun;
     Open& open = model.open[number];
+    open.life = model.lives;
     for (const auto& incoming : request.messages) open.messages.push_back(incoming.envelope.id);
     open.changes = request.changes;
     if (!ready) {
@@ -210,6 +144,7 @@ Task<void> one_commit(Model& model, Ids& ids, world::World& world, Spool& spool)
         std::erase_if(model.open, [&](const auto& entry) {
             const Open& other = entry.second;
             if (!other.refused || other.refused_at >= number) return false;
+            if (other.life != model.lives) return false;  // it may have come back with the start
             for (MessageId id : other.messages) model.messages.erase(id);
             for (MessageId id : other.messages) model.busy.erase(id);
             for (const RecipientChange& one : other.changes) model.busy.erase(one.id);
@@ -270,41 +205,17 @@ Task<void> work(Model& model, Ids& ids, world::World& world, Spool& spool) {
     --model.workers;
 }
 
-using Found = std::map<MessageId, std::vector<RecipientState>>;
-
-// Settles what was in flight by what was found; complains when only a part of it is there.
-void settle_open(Model& model, const Found& found) {
-    for (auto& [number, open] : model.open) {
-        int there = 0;
-        int missing = 0;
-        for (MessageId id : open.messages) ++(found.contains(id) ? there : missing);
-        for (const RecipientChange& change : open.changes) {
-            auto it = found.find(change.id);
-            bool applied = it == found.end() || is_final(it->second[change.recipient]);
-            ++(applied ? there : missing);
-        }
-        if (there > 0 && missing > 0) model.fault(fmt::format("commit {} is half there", number));
-        if (there > 0 && missing == 0) {
-            for (MessageId id : open.messages) model.live.insert(id);
-            for (const RecipientChange& change : open.changes) {
-                model.messages[change.id].states[change.recipient] = change.state;
-                if (!found.contains(change.id)) model.live.erase(change.id);
-                if (!found.contains(change.id)) model.messages.erase(change.id);
-            }
-        } else {
-            for (MessageId id : open.messages) model.messages.erase(id);
-        }
-    }
-    model.open.clear();
-    model.busy.clear();
-}
-
 Task<void> hold_against(Model& model, world::World& world, Spool& spool,
                         const spool::Recovered& recovered) {
     Found found;
     for (const auto& message : recovered.messages) {
+        auto read = co_await spool.read(message.id);
+        if (!read) {
+            model.fault(message.id.text() + ": " + read.error().message);
+            continue;
+        }
         auto& states = found[message.id];
-        for (const auto& standing : message.recipients) states.push_back(standing.state);
+        for (const auto& standing : (*read)->recipients) states.push_back(standing.state);
     }
     settle_open(model, found);
     model.damage += recovered.report.damage.size();
@@ -315,7 +226,11 @@ Task<void> hold_against(Model& model, world::World& world, Spool& spool,
     for (const auto& [id, states] : found) {
         if (!model.live.contains(id)) model.fault(id.text() + " came from nowhere");
     }
+    std::vector<MessageId> old;
     for (MessageId id : model.live) {
+        if (id <= model.floor) old.push_back(id);
+    }
+    for (MessageId id : old) {
         auto it = found.find(id);
         if (it == found.end()) {
             model.fault(id.text() + " is lost");
@@ -334,7 +249,6 @@ Task<void> hold_against(Model& model, world::World& world, Spool& spool,
         auto octets = co_await reader->read(0, got);
         if (!octets || got != wanted.content) model.fault(id.text() + ": other octets");
     }
-    if (recovered.report.highest_id > model.highest) model.fault("an id from the future");
     ++model.recovered_lives;
 }
 
@@ -347,17 +261,46 @@ spool::SpoolOptions options() {
     return out;
 }
 
+// What earlier lives left, compared while others store new messages.
+Task<void> recover(Model& model, world::World& world, Spool& spool) {
+    while (true) {
+        auto recovered = co_await spool.recover();
+        if (recovered) {
+            co_await hold_against(model, world, spool, *recovered);
+            model.floor = {};
+            break;
+        }
+        if (recovered.error().kind == spool::SpoolError::Kind::Closed) break;
+        co_await world.clock.sleep_for(10ms);
+    }
+    model.recovering = false;
+}
+
 // One life of the program: opens, compares, works until stopped.
 Task<void> live(Model& model, world::World& world) {
-    spool::Recovered recovered;
-    auto opened = co_await Spool::open(world, options(), recovered);
+    ++model.lives;
+    model.busy.clear();
+    for (const auto& [number, open] : model.open) mark_busy(model, open, true);
+    spool::SpoolReport report;
+    auto opened = co_await Spool::open(world, options(), report);
+    for (int tries = 0; !opened && tries < 20; ++tries) {
+        if (opened.error().kind != spool::SpoolError::Kind::DiskFailing) break;
+        co_await world.clock.sleep_for(10ms);  // faults end by themselves
+        opened = co_await Spool::open(world, options(), report);
+    }
     if (!opened) {
         model.fault("open: " + opened.error().message);
         co_return;
     }
     std::unique_ptr<Spool> spool = *std::move(opened);
-    co_await hold_against(model, world, *spool, recovered);
-    if (!model.faults.empty()) co_return;
+    // An id may have been drawn for what was never stored.
+    model.floor = model.highest;
+    if (report.highest_id > model.highest) model.fault("an id from the future");
+    if (!model.live.empty() && report.highest_id < *model.live.rbegin()) {
+        model.fault("an id that was given out is forgotten");
+    }
+    model.recovering = true;
+    world.executor.spawn(recover(model, world, *spool));
     std::deque<Ids> ids;
     model.workers = kWorkers;
     for (int i = 0; i < kWorkers; ++i) {
@@ -368,6 +311,7 @@ Task<void> live(Model& model, world::World& world) {
     }
     while (model.workers > 0) co_await world.clock.sleep_for(1ms);
     co_await spool->close();
+    while (model.recovering) co_await world.clock.sleep_for(1ms);
 }
 
 struct Run {
@@ -392,7 +336,11 @@ std::unique_ptr<Model> run(Run how) {
         host.disk_faults().fail_next_writes = 0;
         uint64_t before = model->recovered_lives;
         host.boot([&model = *model](world::World& world) { return live(model, world); });
-        sim.run_until([&] { return model->recovered_lives > before || host.main_ended(); }, 10min);
+        // Some lives end before they have read what earlier ones left.
+        if (sim.random().below(4) > 0) {
+            sim.run_until([&] { return model->recovered_lives > before || host.main_ended(); },
+                          10min);
+        }
         sim.run_for(Duration(sim.random().below(60'000'000)));
         if (how.failing_syncs && sim.random().below(2) == 0) {
             host.disk_faults().fail_next_syncs = 1 + static_cast<uint32_t>(sim.random().below(4));

@@ -57,7 +57,7 @@ TEST(SpoolShards, WhateverShardAsksTheOwnersWorks) {
         world::World world{real.clock, real.random, real.net,      real.disk,    executor,
                            worker,     real.log,    real.resolver, real.process, real.tls};
         Recovered recovered;
-        auto spool = co_await Spool::open(world, machine.options, recovered);
+        auto spool = co_await open_whole(world, machine.options, recovered);
         EXPECT_TRUE(spool);
         if (!spool) co_return;
         for (world::ShardId shard : {0, 1}) {

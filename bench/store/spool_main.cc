@@ -82,10 +82,10 @@ Task<void> session(Run& run, MessageIdSource& ids, Costs begin) {
 }
 
 Task<void> start(Run& run, std::vector<MessageIdSource>& ids) {
-    spool::Recovered recovered;
+    spool::SpoolReport found;
     spool::SpoolOptions options;
     options.directory = run.work.folder;
-    auto opened = co_await spool::Spool::open(run.world, options, recovered);
+    auto opened = co_await spool::Spool::open(run.world, options, found);
     if (!opened) give_up(opened.error().message);
     run.spool = std::move(*opened);
     Costs begin = costs_now();

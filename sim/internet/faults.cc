@@ -306,8 +306,12 @@ void Faults::end_stopped(int server, uint64_t life, Duration patience) {
 
 void Faults::crash_loop(int server, int times) {
     if (!host(server).is_up()) return;
-    crash(server, random_.chance(500) ? FaultKind::Kill : FaultKind::PowerLoss);
-    come_back(server, random_.between(1ms, kDownMax));
+    if (random_.chance(250) && net_.servers[std::size_t(server)]->is_open()) {
+        stop_in_order(server, random_.between(1ms, kSoonAfterStart));
+    } else {
+        crash(server, random_.chance(500) ? FaultKind::Kill : FaultKind::PowerLoss);
+        come_back(server, random_.between(1ms, kDownMax));
+    }
     if (times <= 1) return;
     net_.sim.call_after(random_.between(kDownMax, kSoonAfterStart),
                         [this, server, times, turn = turn_] {

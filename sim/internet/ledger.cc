@@ -68,7 +68,7 @@ std::string_view log_value(std::string_view text, std::string_view key) {
 std::string story(const Host& host, MessageId id) {
     std::string out;
     for (const LogLine& line : host.log_lines()) {
-        bool is_start = line.event == Event::SpoolRecovered;
+        bool is_start = line.event == Event::SpoolOpened;
         if (!is_start && line.text.find(id.text()) == std::string::npos) continue;
         out += fmt::format("\n         {:.3f} s {} {}", double(line.at.ns) / 1e9,
                            info(line.event).name, line.text.substr(0, 200));

@@ -164,6 +164,12 @@ Task<int> ask(world::World& world, OperatorOptions options, admin::Request reque
     co_return kExitOk;
 }
 
+// Soon after a start there is more than what was shown.
+std::string_view recovering(const Json& summary) {
+    if (!summary.value("recovering", false)) return "";
+    return "more may come: what was in the spool at the start is still being read\n";
+}
+
 }  // namespace
 
 bool QueueFilter::is_empty() const {
@@ -178,7 +184,8 @@ Task<int> queue_list(world::World& world, OperatorOptions options, QueueFilter f
     co_return co_await ask(world, std::move(options), {"queue list", args_of(filter)},
                            std::move(console), queue_line, [json](const Json& summary) {
                                if (json) return std::string();
-                               return fmt::format("{} in the queue\n", text_of(summary, "entries"));
+                               return fmt::format("{} in the queue\n{}",
+                                                  text_of(summary, "entries"), recovering(summary));
                            });
 }
 
@@ -198,11 +205,12 @@ Task<int> queue_verb(world::World& world, OperatorOptions options, QueueFilter f
                            [json, preview = verb.preview](const Json& summary) {
                                if (json) return summary.dump() + "\n";
                                if (preview) {
-                                   return fmt::format("{} would be touched; nothing was done\n",
-                                                      text_of(summary, "matched"));
+                                   return fmt::format("{} would be touched; nothing was done\n{}",
+                                                      text_of(summary, "matched"),
+                                                      recovering(summary));
                                }
-                               return fmt::format("{} of {} done\n", text_of(summary, "changed"),
-                                                  text_of(summary, "matched"));
+                               return fmt::format("{} of {} done\n{}", text_of(summary, "changed"),
+                                                  text_of(summary, "matched"), recovering(summary));
                            });
 }
 

@@ -54,7 +54,9 @@ Dispatcher::Dispatcher(world::World& world, spool::Spool& spool, MemoryAccount& 
       scheduler_(std::move(options)),
       onward_(world, settings),
       attempts_(world, std::move(attempts)),
-      ended_(world.executor, world.clock) {}
+      ended_(world.executor, world.clock) {
+    attempts_.start();
+}
 
 Dispatcher::~Dispatcher() = default;
 

@@ -60,7 +60,8 @@ public:
     // A message that was just committed. From any shard.
     void accept(std::shared_ptr<const spool::StoredMessage> message);
 
-    // What the spool found at start. `clean_stop`: nothing was being tried when we stopped.
+    // What the spool found of earlier lives, which may be long after the start. `clean_stop`:
+    // nothing was being tried when we stopped.
     void recover(std::vector<spool::RecoveredMessage> messages, bool clean_stop);
 
     // Begins no more jobs and returns when the running ones have ended and their attempts are
@@ -86,6 +87,8 @@ public:
     // among a million reads few messages.
     bool may_have_domain(queue::Handle handle, std::string_view domain) const;
     AttemptLog& attempts() { return attempts_; }
+    // Whether messages of earlier lives are not all in the queue yet.
+    bool is_recovering() const { return recovering_; }
     // New limits and schedules, from now on.
     void reconfigure(queue::Options options);
     // The queue has changed from outside (a verb of the operator): look again.
@@ -189,6 +192,7 @@ private:
     queue::Scheduler scheduler_;
     Onward onward_;
     AttemptLog attempts_;
+    bool recovering_ = true;  // messages of earlier lives are not all in the queue yet
     std::vector<DomainMark> domain_marks_;  // by the index of the queue's handle
     std::unordered_map<MessageId, Kept> kept_;
     // Suspects that are being tried: several of those that one crash cut off, or one of the others

@@ -20,7 +20,6 @@ constexpr std::size_t kRecoveredAtOnce = 1000;         // then others get a turn
 }  // namespace
 
 void Dispatcher::recover(std::vector<spool::RecoveredMessage> messages, bool clean_stop) {
-    attempts_.start();
     if (!clean_stop) {
         for (const auto& message : messages) {
             suspects_[message.id].unfinished = message.unfinished_attempts;
@@ -34,6 +33,7 @@ void Dispatcher::recover(std::vector<spool::RecoveredMessage> messages, bool cle
 Task<void> Dispatcher::run_recovery(std::vector<spool::RecoveredMessage> messages) {
     while (true) {
         messages = co_await recover_readable(std::move(messages));
+        recovering_ = false;
         if (messages.empty() || stopping_) co_return;
         reached(Situation::DaemonRecoveryRepeated);
         co_await world_.clock.sleep_for(kReadAgain);
@@ -56,7 +56,7 @@ Task<std::vector<spool::RecoveredMessage>> Dispatcher::recover_readable(
         }
         Wall now = world_.clock.wall();
         std::optional<Wall> due;
-        for (const auto& standing : recovered.recipients) {
+        for (const auto& standing : message->recipients) {
             if (is_final(standing.state)) continue;
             due = due ? std::min(*due, standing.next_attempt) : standing.next_attempt;
         }

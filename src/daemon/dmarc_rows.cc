@@ -101,21 +101,28 @@ void DmarcRows::take(std::string day, const std::string& line) {
     }
     waiting_octets_ += line.size();
     waiting_[std::move(day)] += line;
-    schedule();
+    if (waiting_octets_ > kWaitingOctetsMax / 2 && !failing_) {
+        begin_writing();
+    } else {
+        schedule();
+    }
+}
+
+void DmarcRows::begin_writing() {
+    if (writing_) return;
+    writing_ = true;
+    timer_.reset();
+    world_.executor.spawn(write_waiting());
 }
 
 void DmarcRows::schedule() {
     if (writing_ || timer_ || waiting_.empty()) return;
-    timer_ = world_.clock.call_at(world_.clock.now() + kWriteEvery, [this] {
-        writing_ = true;
-        world_.executor.spawn(write_waiting());
-    });
+    timer_ = world_.clock.call_at(world_.clock.now() + kWriteEvery, [this] { begin_writing(); });
 }
 
 void DmarcRows::reconfigure(DmarcRowsOptions options) { options_ = std::move(options); }
 
 Task<void> DmarcRows::write_waiting() {
-    timer_.reset();
     auto written = co_await write_all();
     if (!written) {
         looked_ = false;  // somebody may change it to mend it

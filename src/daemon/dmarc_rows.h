@@ -44,7 +44,7 @@ std::string dmarc_row_line(const mailauth::dmarc::ReportRow& row, MessageId id, 
 class DmarcRows {
 public:
     static constexpr std::size_t kWaitingOctetsMax = 1024 * 1024;
-    static constexpr auto kWriteEvery = std::chrono::seconds(1);
+    static constexpr auto kWriteEvery = std::chrono::seconds(1);  // or when half of that waits
 
     // REQUIRES: world outlives it.
     DmarcRows(world::World& world, DmarcRowsOptions options);
@@ -60,6 +60,7 @@ public:
 private:
     void take(std::string day, const std::string& line);
     void schedule();
+    void begin_writing();
     Task<void> write_waiting();
     Task<world::DiskStatus> write_all();
     Task<world::DiskStatus> write_day(const std::string& day, std::string_view lines);

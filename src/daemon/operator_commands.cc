@@ -161,7 +161,7 @@ Task<Result<Json>> queue_list(River& river, Json args, admin::Rows& rows) {
     };
     auto done = co_await for_each_selected(river, std::move(*selection), take);
     if (!done) co_return std::unexpected(done.error());
-    co_return Json{{"entries", count}};
+    co_return Json{{"entries", count}, {"recovering", river.is_recovering()}};
 }
 
 enum class Verb : uint8_t {
@@ -225,7 +225,10 @@ Task<Result<Json>> queue_verb(River& river, Verb verb, Json args, admin::Rows& r
         }
     }
     river.dispatcher().wake();
-    co_return Json{{"matched", all.size()}, {"changed", changed}, {"preview", preview}};
+    co_return Json{{"matched", all.size()},
+                   {"changed", changed},
+                   {"preview", preview},
+                   {"recovering", river.is_recovering()}};
 }
 
 Json envelope_json(const spool::StoredMessage& message) {
@@ -377,6 +380,7 @@ Task<Result<Json>> status(River& river) {
     auto spool = co_await river.spool().stats();
     queue::Totals queue = river.dispatcher().scheduler().totals();
     co_return Json{{"sessions", river.session_count()},
+                   {"recovering", river.is_recovering()},
                    {"queue",
                     {{"entries", queue.entries},
                      {"scheduled", queue.scheduled},

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/situation.h"
 #include "daemon/operator_commands.h"
 #include "daemon/options_of.h"
 
@@ -10,6 +11,7 @@ namespace postrider::daemon {
 namespace {
 
 constexpr std::size_t kFilesForOthers = 1500;
+constexpr Duration kRecoverAgain = std::chrono::seconds(10);
 
 }  // namespace
 
@@ -28,7 +30,7 @@ Task<Result<std::unique_ptr<River>>> River::open(world::World& world, RiverOptio
         world.log.write(Event::SuppressionNotRead, {{"reason", read.error().message}});
     }
     co_await river->accounts_.load(river->config_);
-    MessageId floor = river->recovered_.report.highest_id;
+    MessageId floor = river->opened_.highest_id;
     river->reporter_ = std::make_unique<Reporter>(world, river->settings_, river->keys_, floor);
     river->dispatcher_ = std::make_unique<Dispatcher>(
         world, *river->spool_, river->account_, river->settings_, *river->reporter_,
@@ -37,8 +39,8 @@ Task<Result<std::unique_ptr<River>>> River::open(world::World& world, RiverOptio
     river->intake_ = std::make_unique<Intake>(world, *river->spool_, river->account_,
                                               river->settings_, *river->dispatcher_, river->keys_,
                                               river->rows_, river->accounts_, floor);
-    river->dispatcher_->recover(std::move(river->recovered_.messages),
-                                river->recovered_.report.clean_stop);
+    river->recovering_ = true;
+    world.executor.spawn(river->recover());
     if (auto listening = river->listen(); !listening) {
         co_await river->stop(Deadline::after(world.clock.now(), std::chrono::seconds(10)));
         co_return std::unexpected(listening.error());
@@ -62,15 +64,33 @@ River::River(world::World& world, RiverOptions options)
       keys_(world, config_->data_directory + "/dkim"),
       rows_(world, dmarc_rows_options(*config_)),
       suppression_(world, suppression_options(*config_)),
-      accounts_(world, *config_, options_.sql) {}
+      accounts_(world, *config_, options_.sql),
+      still_(world.executor, world.clock) {}
 
 River::~River() = default;
 
 Task<Status<Error>> River::open_spool() {
-    auto opened = co_await spool::Spool::open(world_, spool_options(*config_), recovered_);
+    auto opened = co_await spool::Spool::open(world_, spool_options(*config_), opened_);
     if (!opened) co_return fail("spool: " + opened.error().message);
     spool_ = std::move(*opened);
     co_return Status<Error>{};
+}
+
+// Whatever the disk refuses: what was accepted must not wait for the next start.
+Task<void> River::recover() {
+    while (!stopping_) {
+        auto recovered = co_await spool_->recover();
+        if (recovered) {
+            dispatcher_->recover(std::move(recovered->messages), opened_.clean_stop);
+            break;
+        }
+        if (stopping_) break;
+        world_.log.write(Event::SpoolNotRecovered, {{"reason", recovered.error().message}});
+        reached(Situation::DaemonRecoveryRepeated);
+        co_await still_.wait(Deadline::after(world_.clock.now(), kRecoverAgain));
+    }
+    recovering_ = false;
+    still_.notify_all();
 }
 
 // So many descriptors are left for what sessions are there for: deliveries, files, DNS. A client
@@ -100,7 +120,7 @@ Status<Error> River::listen() {
             listener = std::move(*made);
         }
         auto server = std::make_unique<receive::Server>(world_, intake_->door(wanted.kind), name,
-                                                        recovered_.report.highest_id);
+                                                        opened_.highest_id);
         auto started = server->start(std::move(listener), sessions_of(wanted));
         if (!started) return fail("listener " + name + ": " + started.error().message);
         world_.log.write(Event::Listening, {{"listener", world::text(server->local())}});
@@ -156,6 +176,8 @@ void River::put_in_force() {
 
 Task<void> River::stop(Deadline deadline) {
     world_.log.write(Event::Stopping, {});
+    stopping_ = true;
+    still_.notify_all();
     for (auto& server : servers_) server->begin_drain();
     for (auto& server : servers_) co_await server->drained(deadline);
     if (drop_) co_await drop_->stop(deadline);
@@ -165,6 +187,7 @@ Task<void> River::stop(Deadline deadline) {
     co_await suppression_.close(deadline);
     co_await accounts_.last_use().flush();
     if (spool_) co_await spool_->close();
+    while (recovering_) co_await still_.wait(Deadline::never());
     if (admin_) admin_->close();
     world_.log.write(Event::Stopped, {});
 }

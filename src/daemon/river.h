@@ -1,10 +1,12 @@
 // daemon/river.h: the rooms, joined: from listener to mailbox.
 //
-// open() recovers the spool, starts the queue on what was found, and listens. Everything that
-// production runs is made here, over whatever World it is given: the real one or the simulator's.
+// open() finds the end of the spool's log and listens; what waits in the spool is read beside new
+// mail and joins the queue behind that. Everything that production runs is made here, over whatever
+// World it is given: the real one or the simulator's.
 //
 // Promise
-//   1. No client is greeted before the spool has been recovered.
+//   1. No client is greeted before the spool takes mail; what lies in it is tried again without
+//      being asked for, however often its disk refuses at first.
 //   2. stop() lets sessions finish their transaction, waits for running deliveries, and closes the
 //      spool, so that the next start finds a clean stop; what its deadline cuts off is found too.
 //   3. reload() takes a new configuration whole or not at all.
@@ -32,6 +34,7 @@
 #include "receive/drop.h"
 #include "receive/server.h"
 #include "spool/spool.h"
+#include "world/signal.h"
 #include "world/world.h"
 
 namespace postrider::daemon {
@@ -73,11 +76,14 @@ public:
     world::World& world() { return world_; }
     const MemoryAccount& memory() const { return account_; }
     std::size_t session_count() const;
+    // Whether messages of earlier lives are not all in the queue yet.
+    bool is_recovering() const { return dispatcher_->is_recovering(); }
 
 private:
     River(world::World& world, RiverOptions options);
 
     Task<Status<Error>> open_spool();
+    Task<void> recover();
     Status<Error> listen();
     void put_in_force();  // config_ and the contexts of certificates_
     std::shared_ptr<const receive::SessionSettings> sessions_of(const ListenerConfig& listener);
@@ -88,7 +94,7 @@ private:
     MemoryAccount account_;
     Certificates certificates_;
     SettingsSource settings_;
-    spool::Recovered recovered_;
+    spool::SpoolReport opened_;
     std::unique_ptr<spool::Spool> spool_;
     DomainKeys keys_;
     DmarcRows rows_;
@@ -100,6 +106,9 @@ private:
     std::unique_ptr<receive::Drop> drop_;
     std::vector<std::unique_ptr<receive::Server>> servers_;  // as config_->listeners
     std::unique_ptr<admin::Server> admin_;
+    world::Signal still_;  // stop() has begun, or recover() has ended
+    bool stopping_ = false;
+    bool recovering_ = false;
 };
 
 }  // namespace postrider::daemon

@@ -12,23 +12,11 @@ namespace postrider::spool {
 
 namespace {
 
-constexpr uint64_t kIdsOfADay = (24 * 3600 * 1'000'000ull) << 8;  // see id.h
-
 // What a recipient's change may take when its message is moved, without the reason's text.
 constexpr uint64_t kChangeOctets = 112;
-constexpr std::size_t kGapsInOneRecordMax = 1024;
 
 LargeFields fields_of(const LargeContent& large) {
     return {large.size, large.block_octets, large.block_crcs};
-}
-
-void tell_situation(const SpoolReport& report) {
-    if (report.records > 0) {
-        reached(report.clean_stop ? Situation::SpoolCleanStop : Situation::SpoolUncleanStop);
-    }
-    if (report.torn_octets > 0) reached(Situation::SpoolTornTail);
-    if (!report.damage.empty()) reached(Situation::SpoolDamageAtStart);
-    if (!report.large_missing.empty()) reached(Situation::SpoolLargeFileMissing);
 }
 
 }  // namespace
@@ -267,90 +255,9 @@ Task<SpoolStats> Core::stats() {
     out.segments_prepared = segments_.prepared_count();
     out.failing = failing_;
     out.full = full_;
+    out.recovering = unread_ != nullptr;
     if (home != owner_) co_await world_.executor.switch_to(home);
     co_return out;
-}
-
-Task<SpoolStatus> Core::start(Recovered& out) {
-    auto opened = co_await world_.worker.run(open_directory());
-    if (!opened) co_return opened;
-    auto image = co_await world_.worker.run(read_spool(world_, options_.directory));
-    if (!image) co_return std::unexpected(image.error());
-    // What could not be read may have held a higher id than all that was read, and the wall clock
-    // may have been set back since. By chance, since a skip of an earlier start may be lost too.
-    if (!image->report.damage.empty()) {
-        uint16_t chance = 0;
-        world_.random.fill(std::as_writable_bytes(std::span(&chance, 1)));
-        image->report.highest_id.value += kIdsOfADay + kIdsOfADay / 256 * chance;
-    }
-    auto settled = co_await world_.worker.run(settle(world_, options_.directory, *image));
-    if (!settled) co_return settled;
-    tell_situation(image->report);
-    for (const Damage& damage : image->report.damage) {
-        world_.log.write(Event::SpoolDamage, {{"path", std::string_view(damage.path)},
-                                              {"offset", static_cast<int64_t>(damage.offset)},
-                                              {"octets", static_cast<int64_t>(damage.octets)},
-                                              {"kept", std::string_view(damage.kept_as)},
-                                              {"reason", std::string_view(damage.reason)}});
-    }
-    auto begun = co_await begin_log(*image);
-    if (!begun) co_return begun;
-    for (MessageId id : index_.ids()) {
-        out.messages.push_back({id, index_.standings(id), index_.find(id)->unfinished_attempts});
-        if (out.messages.back().unfinished_attempts > 0) reached(Situation::SpoolUnfinishedAttempt);
-    }
-    out.report = std::move(image->report);
-    world_.log.write(Event::SpoolRecovered,
-                     {{"live", static_cast<int64_t>(out.report.live_messages)},
-                      {"recipients", static_cast<int64_t>(out.report.waiting_recipients)},
-                      {"segments", static_cast<int64_t>(out.report.segments)},
-                      {"torn", static_cast<int64_t>(out.report.torn_octets)},
-                      {"clean", std::string_view(out.report.clean_stop ? "yes" : "no")}});
-    co_return SpoolStatus{};
-}
-
-Task<SpoolStatus> Core::open_directory() {
-    world::Disk& disk = world_.disk;
-    for (const std::string& path :
-         {options_.directory, segments_path(options_.directory), large_path(options_.directory)}) {
-        auto made = co_await disk.make_directories(path);
-        if (!made) co_return std::unexpected(from_disk(made.error()));
-    }
-    auto lock = co_await disk.lock(options_.directory + "/lock");
-    if (!lock) {
-        SpoolError error = from_disk(lock.error());
-        if (error.kind == SpoolError::Kind::Locked) {
-            error.message = options_.directory + " is in use by another process";
-        }
-        co_return std::unexpected(std::move(error));
-    }
-    lock_ = *std::move(lock);
-    co_return SpoolStatus{};
-}
-
-// Takes over what was found and writes the first record of this life, into a fresh segment.
-Task<SpoolStatus> Core::begin_log(SpoolImage& image) {
-    unended_ = image.to_tell;
-    highest_id_ = image.report.highest_id;
-    // Gaps that would not fit are told as damage again at the next start.
-    std::size_t gaps = 0;
-    for (EndedItem& item : unended_) {
-        if ((gaps += item.gaps.size()) > kGapsInOneRecordMax) item.gaps.clear();
-    }
-    segments_.start(image);
-    index_ = std::move(image.index);
-    count_live();
-    segments_.announce_preparing();
-    auto prepared = co_await segments_.prepare();
-    if (!prepared) co_return prepared;
-    Pending nothing;  // has no record of its own: the group's Ended record is what is waited for
-    co_await submit(nothing);
-    start_preparing();
-    co_return nothing.result;
-}
-
-void Core::count_live() {
-    for (MessageId id : index_.ids()) add_live(index_.find(id)->place);
 }
 
 Task<void> Core::close() {
@@ -358,7 +265,9 @@ Task<void> Core::close() {
     closing_ = true;
     retry_timer_.reset();
     co_await wait_until_still();
-    closed_record_due_ = segments_.current() != nullptr;
+    // What was not recovered is as it was left: how the last life ended is still to be told.
+    bool in_order = !unread_ || unread_->report.clean_stop;
+    closed_record_due_ = segments_.current() != nullptr && in_order;
     kick();
     co_await wait_until_still();
     mark_timer_.reset();
@@ -368,7 +277,7 @@ Task<void> Core::close() {
 
 Task<void> Core::wait_until_still() {
     // Ends when the disk does: every step of these is bounded by it.
-    while (writing_ || moving_ || removing_ || segments_.preparing()) {
+    while (writing_ || moving_ || removing_ || recovering_ || segments_.preparing()) {
         co_await still_.wait(Deadline::never());
     }
 }

@@ -14,9 +14,13 @@
 //   voiding    a group failed: its members wait until a fresh segment says durably that it is void
 //   failing    no fresh segment could be written: commits are refused, a timer tries again
 //
-// Files: core.cc (commits, start, close), writer.cc (groups), upkeep.cc (preparing, moving,
-// removing), reading.cc (messages from disk). Threads: everything is the owner's shard's but where
-// a function says otherwise.
+// How a life begins: start() finds where the log ended and begins a segment of its own, and commits
+// run. Segments of earlier lives are unread: nothing is moved out of them and none is used again,
+// until recover() has read them all and joins what it found with what was stored meanwhile.
+//
+// Files: core.cc (commits, close), recovering.cc (how a life begins), writer.cc (groups), upkeep.cc
+// (preparing, moving, removing), reading.cc (messages from disk). Threads: everything is the
+// owner's shard's but where a function says otherwise.
 
 #pragma once
 
@@ -24,13 +28,14 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
 #include "spool/index.h"
-#include "spool/recovery.h"
+#include "spool/replay.h"
 #include "spool/segments.h"
 #include "spool/spool.h"
 #include "world/signal.h"
@@ -77,7 +82,8 @@ class Core : public std::enable_shared_from_this<Core> {
 public:
     Core(world::World& world, SpoolOptions options);
 
-    Task<SpoolStatus> start(Recovered& out);
+    Task<SpoolStatus> start(SpoolReport& out);
+    Task<SpoolResult<Recovered>> recover();
     Task<void> close();
 
     // From any shard; they answer there.
@@ -127,8 +133,7 @@ private:
     void watch_deadline(Deadline deadline);
     void withdraw_late();
     Task<SpoolStatus> open_directory();
-    Task<SpoolStatus> begin_log(SpoolImage& image);
-    void count_live();
+    Task<SpoolStatus> begin_log();
     Task<void> wait_until_still();
 
     // writer.cc
@@ -172,6 +177,12 @@ private:
     void drop_live(Place place);
     void finished(MessageId id, const Index::Known& known);
 
+    // recovering.cc
+    Task<SpoolResult<Recovered>> replay_all();
+    void adopt(Replay& replay);
+    void tell_recovered(const Recovered& recovered);
+    void log_damage(std::span<const Damage> damage);
+
     // reading.cc
     struct ReadBack {
         std::shared_ptr<StoredMessage> message;
@@ -190,6 +201,7 @@ private:
     std::unique_ptr<world::DiskLock> lock_;
     Segments segments_;
     Index index_;
+    std::unique_ptr<SpoolImage> unread_;  // what earlier lives left, until recover() has ended
 
     std::deque<Pending*> waiting_;
     std::deque<Pending*> moves_;
@@ -204,6 +216,7 @@ private:
     bool writing_ = false;
     bool moving_ = false;
     bool removing_ = false;
+    bool recovering_ = false;
     bool failing_ = false;
     bool retry_due_ = false;
     bool closing_ = false;

@@ -52,6 +52,10 @@ Task<SpoolStatus> Draft::append(std::string_view octets) {
 
 bool Draft::append_at_once(std::string_view octets) {
     if (memory_.size() + octets.size() > kDraftMemoryOctetsMax) return false;
+    std::size_t needed = memory_.size() + octets.size();
+    if (needed > memory_.capacity()) {
+        memory_.reserve(std::min(kDraftMemoryOctetsMax, std::max(needed, 2 * memory_.capacity())));
+    }
     memory_.append(octets);
     size_ += octets.size();
     has_8bit_ = has_8bit_ || has_high_bit(octets);

@@ -30,8 +30,8 @@ namespace postrider::spool {
 
 class Core;
 
-inline constexpr std::size_t kLargeBlockOctets = 128 * 1024;
-inline constexpr std::size_t kDraftMemoryOctetsMax = 2 * kLargeBlockOctets;
+inline constexpr std::size_t kLargeBlockOctets = 64 * 1024;
+inline constexpr std::size_t kDraftMemoryOctetsMax = 3 * kLargeBlockOctets;
 
 class Draft {
 public:

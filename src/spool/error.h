@@ -21,6 +21,7 @@ struct SpoolError {
         TooLarge,        // does not fit into one record (many recipients, many messages): 552 5.3.4
         Damaged,         // what is stored cannot be read; it was set aside and the operator told
         NotFound,        // no such live message
+        Recovering,      // perhaps a live message of an earlier life: recover() has not ended yet
         Locked,          // open(): another process has this spool
         NewerVersion,    // open(): written by a newer program; the message names both versions
         Closed,          // after close()

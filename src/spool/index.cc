@@ -11,8 +11,11 @@ namespace postrider::spool {
 std::optional<Index::Known> Index::find(MessageId id) const {
     auto it = entries_.find(id);
     if (it == entries_.end()) return std::nullopt;
-    const Entry& entry = it->second;
-    return Known{entry.place, entry.large, entry.unfinished_attempts, entry.recipients};
+    return known(it->second);
+}
+
+Index::Known Index::known(const Entry& entry) {
+    return {entry.place, entry.large, entry.unfinished_attempts, entry.recipients, entry.waiting};
 }
 
 void Index::add(MessageId id, Place place, uint32_t recipients, bool large) {
@@ -52,6 +55,21 @@ Index::Effect Index::change(const RecipientChange& change) {
     if (--entry.waiting > 0) return Effect::Changed;
     forget(change.id);
     return Effect::Finished;
+}
+
+void Index::take_over(Index& other) {
+    for (auto& [id, entry] : other.entries_) {
+        for (uint32_t i = 0; i < entry.recipients; ++i) {
+            Kept& kept = entry.kept[i];
+            if (!kept.reason) continue;
+            auto mine = reasons_.try_emplace(kept.reason->first, 0).first;
+            ++mine->second;
+            kept.reason = &*mine;
+        }
+    }
+    entries_.merge(other.entries_);
+    assert(other.entries_.empty());
+    other.reasons_.clear();
 }
 
 void Index::forget(MessageId id) {
@@ -99,6 +117,10 @@ std::vector<MessageId> Index::ids() const {
     for (const auto& [id, entry] : entries_) out.push_back(id);
     std::sort(out.begin(), out.end());
     return out;
+}
+
+void Index::visit(const std::function<void(MessageId, const Known&)>& handle) const {
+    for (const auto& [id, entry] : entries_) handle(id, known(entry));
 }
 
 std::size_t Index::collect(uint32_t segment, std::size_t from, std::size_t count,

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -39,6 +40,7 @@ public:
         bool large = false;
         uint8_t unfinished_attempts = 0;
         uint32_t recipients = 0;
+        uint32_t waiting = 0;  // of them, at least 1
     };
     enum class Effect : uint8_t {
         None,
@@ -56,6 +58,8 @@ public:
     void move(MessageId id, Place place);
     // None: not live, no such recipient, or its state is final. Finished: the message is gone now.
     Effect change(const RecipientChange& change);
+    // Takes over all of `other`, of which none is here; the time it takes is that of `other`.
+    void take_over(Index& other);
     // Takes the message out, whatever its recipients' states.
     void forget(MessageId id);
     void set_attempts(MessageId id, uint8_t count);
@@ -66,6 +70,8 @@ public:
     // As they would be written again: one change for each recipient that is not as it was at first.
     std::vector<RecipientChange> changes(MessageId id) const;
     std::vector<MessageId> ids() const;  // in order of age
+    // In no order.
+    void visit(const std::function<void(MessageId, const Known&)>& handle) const;
 
     // Slices of a walk over all: appends to `out` the messages in `segment` from `count` places on.
     // Answers where to go on; 0 = done, or the table has grown meanwhile and the walk must be begun
@@ -94,6 +100,7 @@ private:
         uint8_t unfinished_attempts = 0;
     };
 
+    static Known known(const Entry& entry);
     void set_reason(Kept& kept, const std::string& reason);
     static Standing standing(const Kept& kept);
 

@@ -87,6 +87,40 @@ TEST(Index, LongReasonsAreSharedAndFreedWithTheirLastUser) {
     index.forget(kId);
 }
 
+TEST(Index, OneTakesOverAllOfAnotherWithItsReasons) {
+    constexpr MessageId kOther{7};
+    Index index;
+    index.add(kId, {}, 1, false);
+    index.change(change(0, RecipientState::Waiting, "451 later"));
+    {
+        Index other;
+        RecipientChange later = change(0, RecipientState::Waiting, "451 later");
+        later.id = kOther;
+        other.add(kOther, {3, 4096, 10}, 2, true);
+        other.change(later);
+        later.recipient = 1;
+        later.reason = "no answer";
+        other.change(later);
+        index.take_over(other);
+        EXPECT_EQ(other.size(), 0u);
+    }
+    EXPECT_EQ(index.size(), 2u);
+    EXPECT_EQ(index.reason_count(), 2u) << "one text is shared";
+    EXPECT_EQ(index.find(kOther)->place, (Place{3, 4096, 10}));
+    EXPECT_EQ(index.standings(kOther)[0].reason, "451 later");
+    EXPECT_EQ(index.standings(kOther)[1].reason, "no answer");
+    index.forget(kOther);
+    EXPECT_EQ(index.reason_count(), 1u);
+    EXPECT_EQ(index.standings(kId)[0].reason, "451 later");
+    std::size_t seen = 0;
+    index.visit([&](MessageId id, const Index::Known& known) {
+        EXPECT_EQ(id, kId);
+        EXPECT_EQ(known.waiting, 1u);
+        ++seen;
+    });
+    EXPECT_EQ(seen, 1u);
+}
+
 TEST(Index, TheMessagesOfOneSegmentAreFoundInSlices) {
     Index index;
     for (uint64_t i = 1; i <= 500; ++i) {

@@ -104,6 +104,11 @@ Task<SpoolResult<Core::ReadBack>> Core::read_place(MessageId id) {
         }
         co_return read;
     }
+    if (unread_) {
+        co_return std::unexpected(
+            SpoolError{SpoolError::Kind::Recovering,
+                       "the spool is still being read, and may hold " + id.text()});
+    }
     co_return std::unexpected(
         SpoolError{SpoolError::Kind::NotFound, id.text() + " is not a live message"});
 }

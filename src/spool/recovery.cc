@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <ranges>
 
 #include "base/situation.h"
 
@@ -11,7 +12,6 @@ namespace postrider::spool {
 
 namespace {
 
-constexpr std::size_t kGapsToldMax = 512;  // in one Ended item; more are told again next time
 constexpr uint32_t kSegmentNumberMax = 10'000'000;
 constexpr uint64_t kCopyOctets = 1024 * 1024;
 constexpr std::string_view kSegmentSuffix = ".log";
@@ -24,14 +24,6 @@ std::optional<uint32_t> segment_number(std::string_view name) {
     if (error != std::errc{} || end != name.data() + name.size()) return std::nullopt;
     if (number > kSegmentNumberMax) return std::nullopt;
     return number;
-}
-
-Task<world::DiskResult<std::unique_ptr<world::File>>> open_patiently(world::World& world,
-                                                                     const std::string& path,
-                                                                     SpoolImage& image) {
-    auto file = co_await world.disk.open(path, world::OpenMode::Read);
-    if (!file) co_return std::unexpected(file.error());
-    co_return std::make_unique<PatientFile>(std::move(*file), world.clock, image.reads_again);
 }
 
 Task<bool> is_zero(world::File& file, uint64_t from, uint64_t to) {
@@ -76,11 +68,22 @@ Task<SpoolStatus> read_header(world::File& file, SegmentFile& segment) {
     co_return SpoolStatus{};
 }
 
+// Which ids were given out, and which segments count.
+void note_floors(const Payload& payload, SpoolImage& image) {
+    MessageId& highest = image.report.highest_id;
+    for (const MessageItem& item : payload.messages) {
+        highest = std::max(highest, item.fields.envelope.id);
+    }
+    for (const RecipientChange& change : payload.changes) highest = std::max(highest, change.id);
+    if (payload.highest) highest = std::max(highest, *payload.highest);
+    if (payload.oldest) image.oldest = std::max(image.oldest, *payload.oldest);
+}
+
 // Where earlier segments ended stands in the first record of each.
 Task<void> read_ended(world::File& file, const SegmentFile& segment, SpoolImage& image) {
     std::function<void(const ScannedRecord&)> handle = [&](const ScannedRecord& record) {
         if (record.offset != kSegmentHeaderOctets) return;
-        if (record.payload.oldest) image.oldest = std::max(image.oldest, *record.payload.oldest);
+        note_floors(record.payload, image);
         for (const EndedItem& item : record.payload.ended) {
             EndedItem& known = image.ended[item.generation];
             known.generation = item.generation;
@@ -97,91 +100,6 @@ Task<void> read_ended(world::File& file, const SegmentFile& segment, SpoolImage&
     if (end <= segment.size) co_await scan_segment(file, end, segment.stamp, handle);
 }
 
-class Replay {
-public:
-    explicit Replay(SpoolImage& image) : image_(image) {}
-
-    void record(uint32_t segment, const ScannedRecord& record) {
-        Place place{segment, record.offset, record.payload_octets};
-        for (const MessageItem& item : record.payload.messages) message(item, place);
-        for (const RecipientChange& change : record.payload.changes) {
-            see(change.id);
-            image_.index.change(change);
-        }
-        for (const AttemptItem& attempt : record.payload.attempts) {
-            if (attempt.count == 0) {
-                image_.index.add_attempt(attempt.id);
-            } else {
-                image_.index.set_attempts(attempt.id, attempt.count);
-            }
-        }
-        if (record.payload.oldest) image_.oldest = std::max(image_.oldest, *record.payload.oldest);
-        if (!record.payload.highest) return;
-        if (image_.report.highest_id < *record.payload.highest) {
-            reached(Situation::SpoolHighestIdOutlivedItsRecord);
-        }
-        see(*record.payload.highest);
-    }
-
-private:
-    void message(const MessageItem& item, Place place) {
-        const Envelope& envelope = item.fields.envelope;
-        see(envelope.id);
-        if (image_.index.find(envelope.id)) {
-            reached(Situation::SpoolMessageFoundTwice);
-            image_.index.move(envelope.id, place);
-        } else {
-            image_.index.add(envelope.id, place, static_cast<uint32_t>(envelope.recipient_count()),
-                             item.large.has_value());
-        }
-    }
-    void see(MessageId id) { image_.report.highest_id = std::max(image_.report.highest_id, id); }
-
-    SpoolImage& image_;
-};
-
-bool told_before(const EndedItem* known, Gap gap) {
-    if (!known) return false;
-    return std::any_of(known->gaps.begin(), known->gaps.end(),
-                       [&](Gap old) { return old.from <= gap.from && gap.to <= old.to; });
-}
-
-bool overlap(Gap a, Gap b) { return a.from < b.to && b.from < a.to; }
-
-// Tells torn from damaged: docs/spool-format.md, "Reading it back".
-void judge(SegmentFile& segment, const EndedItem* known, SpoolReport& report) {
-    uint32_t floor = known ? known->end : segment.scan.synced_floor;
-    std::vector<Gap> suspects = segment.scan.gaps;
-    if (known && segment.scan.end < known->end) suspects.push_back({segment.scan.end, known->end});
-    for (Gap gap : suspects) {
-        if (told_before(known, gap)) continue;
-        bool unread = std::any_of(segment.scan.unreadable.begin(), segment.scan.unreadable.end(),
-                                  [&](Gap bad) { return overlap(bad, gap); });
-        if (gap.from < floor || unread) {
-            segment.damage.push_back(gap);
-        } else {
-            reached(Situation::SpoolTornInTheMiddle);
-            report.torn_octets += gap.to - gap.from;
-        }
-    }
-    if (known) return;
-    report.torn_octets += segment.scan.torn_after;
-    for (Gap bad : segment.scan.unreadable) {
-        if (bad.from >= segment.scan.end) segment.damage.push_back(bad);
-    }
-}
-
-// What the next segment's first record says of this one.
-EndedItem ended_item(const SegmentFile& segment, const EndedItem* known) {
-    EndedItem item{segment.stamp.generation, segment.scan.end, segment.scan.gaps};
-    if (known && known->end > item.end) {
-        item.gaps.push_back({item.end, known->end});
-        item.end = known->end;
-    }
-    if (item.gaps.size() > kGapsToldMax) item.gaps.resize(kGapsToldMax);
-    return item;
-}
-
 Task<SpoolResult<std::vector<SegmentFile>>> list_segments(world::World& world,
                                                           const std::string& directory,
                                                           SpoolImage& image) {
@@ -194,7 +112,7 @@ Task<SpoolResult<std::vector<SegmentFile>>> list_segments(world::World& world,
         SegmentFile segment;
         segment.number = *number;
         segment.path = segments_path(directory) + "/" + entry.name;
-        auto file = co_await open_patiently(world, segment.path, image);
+        auto file = co_await open_patiently(world, segment.path, image.reads_again);
         if (!file) co_return std::unexpected(from_disk(file.error()));
         auto size = co_await (*file)->size();
         if (!size) co_return std::unexpected(from_disk(size.error()));
@@ -212,48 +130,86 @@ Task<SpoolResult<std::vector<SegmentFile>>> list_segments(world::World& world,
     co_return out;
 }
 
-Task<SpoolStatus> scan_and_replay(world::World& world, SegmentFile& segment, SpoolImage& image) {
-    auto file = co_await open_patiently(world, segment.path, image);
-    if (!file) co_return std::unexpected(from_disk(file.error()));
-    auto known = image.ended.find(segment.stamp.generation);
-    uint64_t limit = segment.size;
-    if (known != image.ended.end()) limit = std::min<uint64_t>(limit, known->second.end);
-    Replay replay(image);
-    std::function<void(const ScannedRecord&)> handle = [&](const ScannedRecord& record) {
-        replay.record(segment.number, record);
-    };
-    segment.scan = co_await scan_segment(**file, limit, segment.stamp, handle);
-    co_return SpoolStatus{};
-}
-
 void add_damage(SpoolReport& report, const SegmentFile& segment, Gap gap, std::string reason) {
     report.damage.push_back({segment.path, gap.from, gap.to - gap.from, {}, std::move(reason)});
 }
 
-// Sorts the segments into those that count and those that are free, and judges each.
+bool overlap(Gap a, Gap b) { return a.from < b.to && b.from < a.to; }
+
+// Tells torn from damaged: docs/spool-format.md, "Reading it back".
+void judge(const SegmentFile& segment, SpoolReport& report) {
+    for (Gap gap : segment.scan.gaps) {
+        bool unread = std::any_of(segment.scan.unreadable.begin(), segment.scan.unreadable.end(),
+                                  [&](Gap bad) { return overlap(bad, gap); });
+        if (gap.from < segment.scan.synced_floor || unread) {
+            add_damage(report, segment, gap, std::string(kNoRecord));
+        } else {
+            reached(Situation::SpoolTornInTheMiddle);
+            report.torn_octets += gap.to - gap.from;
+        }
+    }
+    report.torn_octets += segment.scan.torn_after;
+    for (Gap bad : segment.scan.unreadable) {
+        if (bad.from >= segment.scan.end) add_damage(report, segment, bad, std::string(kNoRecord));
+    }
+}
+
+// Finds out where a segment ended of which no later one says so.
+Task<SpoolStatus> find_end(world::World& world, SegmentFile& segment, SpoolImage& image) {
+    auto file = co_await open_patiently(world, segment.path, image.reads_again);
+    if (!file) co_return std::unexpected(from_disk(file.error()));
+    std::function<void(const ScannedRecord&)> handle = [&](const ScannedRecord& record) {
+        note_floors(record.payload, image);
+    };
+    segment.scan = co_await scan_segment(**file, segment.size, segment.stamp, handle);
+    segment.unended = true;
+    co_return SpoolStatus{};
+}
+
+// The newest first: each may say that older ones do not count, and those must not be looked at;
+// what says where they ended may be gone already.
+Task<SpoolStatus> find_ends(world::World& world, std::vector<SegmentFile>& segments,
+                            SpoolImage& image) {
+    uint64_t told = image.oldest;
+    for (SegmentFile& segment : std::views::reverse(segments)) {
+        uint64_t generation = segment.stamp.generation;
+        if (!segment.known || generation < image.oldest || image.ended.contains(generation)) {
+            continue;
+        }
+        auto found = co_await find_end(world, segment, image);
+        if (!found) co_return found;
+    }
+    bool late = std::ranges::any_of(segments, [&](const SegmentFile& segment) {
+        uint64_t generation = segment.stamp.generation;
+        return segment.known && told <= generation && generation < image.oldest;
+    });
+    if (late) reached(Situation::SpoolOldestFoundLate);
+    co_return SpoolStatus{};
+}
+
+// Sorts the segments into those that may hold what counts and those that are free.
 void sort_out(std::vector<SegmentFile> segments, SpoolImage& image) {
     SpoolReport& report = image.report;
     for (SegmentFile& segment : segments) {
-        auto it = image.ended.find(segment.stamp.generation);
-        const EndedItem* known = it == image.ended.end() ? nullptr : &it->second;
         bool counts = segment.known && segment.stamp.generation >= image.oldest;
         if (segment.unreadable_whole) {
             add_damage(report, segment, {0, static_cast<uint32_t>(segment.size)},
                        "neither the segment's header nor its first record holds");
         } else if (counts) {
-            judge(segment, known, report);
-            for (Gap gap : segment.damage) {
-                add_damage(report, segment, gap, "no valid record where one was durable");
-            }
+            if (segment.unended) judge(segment, report);
             if (!segment.header_held) {
                 add_damage(report, segment, {0, kSegmentHeaderOctets},
                            "the segment's header does not hold; its records were read");
             }
         }
-        if (counts && segment.scan.records > 0) {
-            if (!known || !segment.damage.empty())
-                image.to_tell.push_back(ended_item(segment, known));
-            report.records += segment.scan.records;
+        if (counts && segment.unended && segment.scan.records > 0) {
+            EndedItem item{segment.stamp.generation, segment.scan.end, segment.scan.gaps};
+            image.ended[item.generation] = item;
+            if (item.gaps.size() > kGapsToldMax) item.gaps.resize(kGapsToldMax);
+            image.to_tell.push_back(std::move(item));
+        }
+        auto known = image.ended.find(segment.stamp.generation);
+        if (counts && known != image.ended.end() && known->second.end > kSegmentHeaderOctets) {
             image.in_use.push_back(std::move(segment));
         } else {
             image.free.push_back(std::move(segment));
@@ -273,65 +229,6 @@ void tell_missing(SpoolImage& image) {
         image.report.damage.push_back(
             {fmt::format("generation {}", generation), 0, item.end, {}, "the segment is missing"});
     }
-}
-
-// What lies in segments that are free by now was finished, even if the record that says so is gone.
-void drop_outlived(SpoolImage& image) {
-    std::map<uint32_t, bool> in_use;
-    for (const SegmentFile& segment : image.in_use) in_use[segment.number] = true;
-    for (MessageId id : image.index.ids()) {
-        if (!in_use.contains(image.index.find(id)->place.segment)) image.index.forget(id);
-    }
-}
-
-Task<SpoolStatus> look_at_large(world::World& world, const std::string& directory,
-                                SpoolImage& image) {
-    auto names = co_await world.disk.list(large_path(directory));
-    if (!names && names.error().kind != world::DiskError::Kind::NotFound) {
-        co_return std::unexpected(from_disk(names.error()));
-    }
-    std::vector<MessageId> found;
-    if (names) {
-        for (const world::DirectoryEntry& entry : *names) {
-            auto id = MessageId::parse(entry.name);
-            auto known = id ? image.index.find(*id) : std::nullopt;
-            if (known && known->large) {
-                found.push_back(*id);
-            } else {
-                image.report.large_unreferenced.push_back(entry.name);
-            }
-        }
-    }
-    std::sort(found.begin(), found.end());
-    image.report.large_files = found.size();
-    for (MessageId id : image.index.ids()) {
-        if (!image.index.find(id)->large) continue;
-        if (!std::binary_search(found.begin(), found.end(), id)) {
-            image.report.large_missing.push_back(id.text());
-        }
-    }
-    co_return SpoolStatus{};
-}
-
-void sum_up(SpoolImage& image) {
-    SpoolReport& report = image.report;
-    report.segments = image.in_use.size() + image.free.size();
-    report.segments_in_use = image.in_use.size();
-    report.live_messages = image.index.size();
-    for (MessageId id : image.index.ids()) {
-        for (const Standing& standing : image.index.standings(id)) {
-            if (!is_final(standing.state)) ++report.waiting_recipients;
-        }
-    }
-    if (image.in_use.empty()) {
-        report.clean_stop = image.report.damage.empty();
-        return;
-    }
-    report.generation_first = image.in_use.front().stamp.generation;
-    report.generation_last = image.in_use.back().stamp.generation;
-    const SegmentScan& last = image.in_use.back().scan;
-    report.clean_stop =
-        last.last_type == static_cast<uint8_t>(RecordType::Closed) && report.torn_octets == 0;
 }
 
 // What was read behind the last known sync may lie in the system's memory alone: the process was
@@ -355,34 +252,51 @@ Task<SpoolStatus> make_tail_durable(world::World& world, const SegmentFile& segm
     co_return SpoolStatus{};
 }
 
+void sum_up(SpoolImage& image) {
+    SpoolReport& report = image.report;
+    report.segments = image.in_use.size() + image.free.size();
+    report.segments_in_use = image.in_use.size();
+    if (image.in_use.empty()) {
+        report.clean_stop = report.damage.empty();
+        return;
+    }
+    report.generation_first = image.in_use.front().stamp.generation;
+    report.generation_last = image.in_use.back().stamp.generation;
+    const SegmentScan& last = image.in_use.back().scan;
+    report.clean_stop =
+        last.last_type == static_cast<uint8_t>(RecordType::Closed) && report.torn_octets == 0;
+}
+
+Task<SpoolStatus> list_large(world::World& world, const std::string& directory, SpoolImage& image) {
+    auto names = co_await world.disk.list(large_path(directory));
+    if (!names && names.error().kind != world::DiskError::Kind::NotFound) {
+        co_return std::unexpected(from_disk(names.error()));
+    }
+    if (!names) co_return SpoolStatus{};
+    for (world::DirectoryEntry& entry : *names) image.large_names.push_back(std::move(entry.name));
+    co_return SpoolStatus{};
+}
+
 }  // namespace
 
-Task<SpoolResult<SpoolImage>> read_spool(world::World& world, const std::string& directory) {
+Task<world::DiskResult<std::unique_ptr<world::File>>> open_patiently(world::World& world,
+                                                                     const std::string& path,
+                                                                     int& reads_again) {
+    auto file = co_await world.disk.open(path, world::OpenMode::Read);
+    if (!file) co_return std::unexpected(file.error());
+    co_return std::make_unique<PatientFile>(std::move(*file), world.clock, reads_again);
+}
+
+Task<SpoolResult<SpoolImage>> read_ends(world::World& world, const std::string& directory) {
     SpoolImage image;
     auto segments = co_await list_segments(world, directory, image);
     if (!segments) co_return std::unexpected(segments.error());
-    // Segments below the oldest that counts must not be read at all: what says where they ended may
-    // be gone already, and a void change in them would be taken for a true one. Which is the oldest
-    // is known for certain when all is read; it only rises, so this ends.
-    for (bool again = true; again;) {
-        uint64_t from = image.oldest;
-        image.index = Index();
-        for (SegmentFile& segment : *segments) {
-            if (!segment.known || segment.stamp.generation < from) continue;
-            auto scanned = co_await scan_and_replay(world, segment, image);
-            if (!scanned) co_return std::unexpected(scanned.error());
-        }
-        again = std::any_of(segments->begin(), segments->end(), [&](const SegmentFile& segment) {
-            return segment.known && segment.stamp.generation >= from &&
-                   segment.stamp.generation < image.oldest;
-        });
-        if (again) reached(Situation::SpoolOldestFoundLate);
-    }
+    auto found = co_await find_ends(world, *segments, image);
+    if (!found) co_return std::unexpected(found.error());
     sort_out(std::move(*segments), image);
     tell_missing(image);
-    drop_outlived(image);
-    auto large = co_await look_at_large(world, directory, image);
-    if (!large) co_return std::unexpected(large.error());
+    auto listed = co_await list_large(world, directory, image);
+    if (!listed) co_return std::unexpected(listed.error());
     sum_up(image);
     co_return image;
 }
@@ -417,40 +331,29 @@ Task<SpoolResult<std::string>> keep_damaged(world::World& world, std::string dir
     co_return kept + ".bytes";
 }
 
-Task<SpoolStatus> settle(world::World& world, const std::string& directory, SpoolImage& image) {
-    for (Damage& damage : image.report.damage) {
+Task<void> keep_all_damaged(world::World& world, const std::string& directory,
+                            std::span<Damage> all) {
+    for (Damage& damage : all) {
         std::string name =
             fmt::format("{}-{}", damage.path.substr(damage.path.rfind('/') + 1), damage.offset);
         auto kept = co_await keep_damaged(world, directory, std::move(name), damage.path,
                                           damage.offset, damage.octets, damage.reason);
         if (kept) damage.kept_as = *kept;  // without space for a copy it is told all the same
     }
-    for (const EndedItem& item : image.to_tell) {
-        for (const SegmentFile& segment : image.in_use) {
-            if (segment.stamp.generation != item.generation) continue;
-            auto durable = co_await make_tail_durable(world, segment);
-            if (!durable) co_return durable;
-        }
+}
+
+Task<SpoolStatus> settle_ends(world::World& world, const std::string& directory,
+                              SpoolImage& image) {
+    co_await keep_all_damaged(world, directory, image.report.damage);
+    for (const SegmentFile& segment : image.in_use) {
+        if (!segment.unended) continue;
+        auto durable = co_await make_tail_durable(world, segment);
+        if (!durable) co_return durable;
     }
     // A segment that was being made when the process was killed is seen, but its name may not be
     // durable yet; it will be used again.
     auto names = co_await world.disk.sync_directory(segments_path(directory));
     if (!names) co_return std::unexpected(from_disk(names.error()));
-    bool keep = !image.report.damage.empty();
-    for (const std::string& name : image.report.large_unreferenced) {
-        std::string path = large_path(directory) + "/" + name;
-        auto done = keep ? co_await world.disk.rename(path, damaged_path(directory) + "/" + name)
-                         : co_await world.disk.remove(path);
-        if (!done) co_return std::unexpected(from_disk(done.error()));
-        if (!keep) reached(Situation::SpoolLargeFileLeft);
-        world.log.write(Event::LargeFileLeft,
-                        {{"path", std::string_view(path)},
-                         {"done", std::string_view(keep ? "kept" : "removed")}});
-    }
-    if (keep && !image.report.large_unreferenced.empty()) {
-        auto synced = co_await world.disk.sync_directory(damaged_path(directory));
-        if (!synced) co_return std::unexpected(from_disk(synced.error()));
-    }
     co_return SpoolStatus{};
 }
 

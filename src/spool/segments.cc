@@ -22,7 +22,6 @@ std::unique_ptr<Segment> segment_of(const SegmentFile& file) {
     segment->path = file.path;
     segment->stamp = file.stamp;
     segment->octets = file.size;
-    segment->append_at = segment->durable_end = file.scan.end;
     return segment;
 }
 
@@ -33,10 +32,15 @@ std::string_view zeros() {
 
 }  // namespace
 
-void Segments::start(SpoolImage& image) {
+void Segments::start(const SpoolImage& image) {
     next_generation_ = std::max(image.generation_max, image.oldest) + 1;
     next_number_ = image.number_max + 1;
-    for (const SegmentFile& file : image.in_use) append(segment_of(file));
+    for (const SegmentFile& file : image.in_use) {
+        auto segment = segment_of(file);
+        segment->append_at = segment->durable_end = image.ended.at(file.stamp.generation).end;
+        segment->unread = true;
+        append(std::move(segment));
+    }
     for (const SegmentFile& file : image.free) {
         bool same = file.size == options_.segment_octets;
         if (same && free_.size() < wanted() + kFreeKept) {
@@ -45,6 +49,10 @@ void Segments::start(SpoolImage& image) {
             surplus_.push_back(file.path);
         }
     }
+}
+
+void Segments::all_read() {
+    for (auto& segment : log_) segment->unread = false;
 }
 
 Segment* Segments::by_number(uint32_t number) {
@@ -147,7 +155,10 @@ Task<SpoolStatus> Segments::make_file(Segment& segment) {
 
 bool Segments::pop_emptied() {
     bool any = false;
-    while (!log_.empty() && log_.front().get() != current() && log_.front()->live_messages == 0) {
+    auto is_empty = [this](const Segment& segment) {
+        return &segment != current() && segment.live_messages == 0 && !segment.unread;
+    };
+    while (!log_.empty() && is_empty(*log_.front())) {
         by_number_[log_.front()->number] = nullptr;
         emptied_.push_back(std::move(log_.front()));
         log_.pop_front();

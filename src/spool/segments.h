@@ -42,6 +42,7 @@ struct Segment {
     uint32_t durable_end = kSegmentHeaderOctets;  // what the last sync covered
     uint32_t live_messages = 0;
     uint64_t live_octets = 0;
+    bool unread = false;                // of an earlier life: what lives in it is not known yet
     bool failed = false;                // nothing more goes in, and the file is not used again
     bool for_outcomes = false;          // taken from the reserve: no new messages
     std::unique_ptr<world::File> file;  // prepared and current
@@ -51,8 +52,9 @@ class Segments {
 public:
     Segments(world::World& world, const SpoolOptions& options) : world_(world), options_(options) {}
 
-    // What recovery found.
-    void start(SpoolImage& image);
+    // What recovery found. Those in use are unread until all_read().
+    void start(const SpoolImage& image);
+    void all_read();
 
     // --- the log, oldest first; the last is current, when there is one
     std::deque<std::unique_ptr<Segment>>& log() { return log_; }
@@ -80,7 +82,8 @@ public:
     Task<SpoolStatus> prepare();
 
     // --- emptying
-    // Takes the oldest ones that hold nothing live out of the log; true if there were any.
+    // Takes the oldest ones that are known to hold nothing live out of the log; true if there were
+    // any.
     bool pop_emptied();
     bool has_emptied() const { return !emptied_.empty(); }
     // The oldest generation that counts: what the next Oldest item says. REQUIRES: a current

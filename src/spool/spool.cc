@@ -3,20 +3,25 @@
 #include <cassert>
 
 #include "spool/core.h"
-#include "spool/recovery.h"
+#include "spool/replay.h"
 
 namespace postrider::spool {
 
 Task<SpoolResult<std::unique_ptr<Spool>>> Spool::open(world::World& world, SpoolOptions options,
-                                                      Recovered& out) {
+                                                      SpoolReport& out) {
     assert(options.segment_octets >= kSegmentOctetsMin);
     assert(options.segment_octets <= kSegmentOctetsMax);
     assert(options.reserve_segments >= 1 && options.spare_segments >= 1);
     auto core = std::make_shared<Core>(world, std::move(options));
     auto started = co_await core->start(out);
-    if (!started) co_return std::unexpected(started.error());  // nothing runs yet; the lock goes
+    if (!started) {
+        co_await core->close();  // a segment may still be in preparation; and the lock goes
+        co_return std::unexpected(started.error());
+    }
     co_return std::unique_ptr<Spool>(new Spool(std::move(core)));
 }
+
+Task<SpoolResult<Recovered>> Spool::recover() { return core_->recover(); }
 
 Spool::~Spool() = default;
 
@@ -46,9 +51,15 @@ Task<SpoolStats> Spool::stats() { return core_->stats(); }
 Task<void> Spool::close() { return core_->close(); }
 
 Task<SpoolResult<SpoolReport>> check(world::World& world, std::string directory) {
-    auto image = co_await world.worker.run(read_spool(world, directory));
+    auto image = co_await world.worker.run(read_ends(world, directory));
     if (!image) co_return std::unexpected(image.error());
-    co_return std::move(image->report);
+    Replay replay(world, *image);
+    for (const SegmentFile& segment : image->in_use) {
+        auto read = co_await world.worker.run(replay.read(segment));
+        if (!read) co_return std::unexpected(read.error());
+    }
+    replay.finish();
+    co_return std::move(replay.report);
 }
 
 }  // namespace postrider::spool

@@ -8,7 +8,7 @@
 //   1. When commit() answers a value, all of the request is on stable storage: messages, changes,
 //      large files and their names. When it answers an error, no part of it will ever be seen
 //      without the rest, and none at all once a later commit has been answered.
-//   2. Each message is found again by the next open(), with every change that was acknowledged.
+//   2. Each message is found again by the next recover(), with every change that was acknowledged.
 //   3. After a failed write or sync nothing more is appended to that segment; what was synced
 //   before
 //      stays valid and is moved on.
@@ -21,8 +21,8 @@
 // be written is withdrawn at its deadline; what is being written ends with the disk's answer.
 //
 // Threads: commit(), begin(), read(), record_lazily(), note_attempt() and stats() may be called
-// from any shard and answer there. open() makes the calling shard the owner; close() is called
-// there, and is finished before the Spool is destroyed.
+// from any shard and answer there. open() makes the calling shard the owner; recover() and close()
+// are called there, and have ended before the Spool is destroyed.
 
 #pragma once
 
@@ -73,11 +73,10 @@ struct CommitRequest {
     std::vector<RecipientChange> changes;  // of messages stored before
 };
 
-// One live message found by open().
+// One live message found by recover(); where its recipients stand is told by read().
 struct RecoveredMessage {
     MessageId id;
-    std::vector<Standing> recipients;  // by recipient number
-    uint8_t unfinished_attempts = 0;   // see Spool::note_attempt
+    uint8_t unfinished_attempts = 0;  // see Spool::note_attempt
 };
 
 // A stretch of a segment that could not be read where readable records were promised.
@@ -89,22 +88,24 @@ struct Damage {
     std::string reason;
 };
 
-// What recovery found; also the answer of check().
+// What was found at the start; also the answer of check().
 struct SpoolReport {
     uint64_t segments = 0;          // files
     uint64_t segments_in_use = 0;   // with records that count
     uint64_t generation_first = 0;  // of those in use; 0 = none
     uint64_t generation_last = 0;
-    uint64_t records = 0;
-    uint64_t live_messages = 0;
-    uint64_t waiting_recipients = 0;
-    uint64_t torn_octets = 0;                     // cut off at the end: never acknowledged
-    uint64_t large_files = 0;                     // referenced
-    std::vector<std::string> large_missing;       // ids whose file is not there or too short
-    std::vector<std::string> large_unreferenced;  // names of files
+    uint64_t torn_octets = 0;  // cut off at the end: never acknowledged
     std::vector<Damage> damage;
     bool clean_stop = false;  // closed in order the last time
     MessageId highest_id;     // ever seen: the floor of MessageIdSource
+
+    // Known when all is read, by recover() or check(); more damage may be found until then.
+    uint64_t records = 0;
+    uint64_t live_messages = 0;
+    uint64_t waiting_recipients = 0;
+    uint64_t large_files = 0;                     // referenced
+    std::vector<std::string> large_missing;       // ids whose file is not there
+    std::vector<std::string> large_unreferenced;  // names of files
 };
 
 struct Recovered {
@@ -127,15 +128,21 @@ struct SpoolStats {
     uint64_t waiting_octets = 0;
     uint64_t waits_for_segment = 0;  // times a group had to wait for the next segment
     bool failing = false;
-    bool full = false;  // new messages are refused for want of space
+    bool full = false;        // new messages are refused for want of space
+    bool recovering = false;  // messages of earlier lives are not counted yet
 };
 
 class Spool {
 public:
-    // Takes the lock, recovers what is there, and is ready for commits; the calling shard becomes
-    // the owner. Errors: Locked, NewerVersion, Full, DiskFailing.
+    // Takes the lock, finds out where the log ended, and is ready for commits, however much lies
+    // there; the calling shard becomes the owner. Errors: Locked, NewerVersion, Full, DiskFailing.
     static Task<SpoolResult<std::unique_ptr<Spool>>> open(world::World& world, SpoolOptions options,
-                                                          Recovered& out);
+                                                          SpoolReport& out);
+
+    // Reads what earlier lives left, beside whatever goes on; what was committed since open() is
+    // not among it. Once, on the owner's shard, and again only after an error: DiskFailing, or
+    // Closed by a close() meanwhile.
+    Task<SpoolResult<Recovered>> recover();
 
     ~Spool();
 
@@ -161,7 +168,7 @@ public:
     Task<SpoolStatus> note_attempt(MessageId id, Deadline deadline);
 
     // A live message, from disk. Errors: NotFound, Damaged (it was set aside: its waiting
-    // recipients are SetAside now), DiskFailing.
+    // recipients are SetAside now), DiskFailing; Recovering until recover() has ended.
     Task<SpoolResult<std::shared_ptr<const StoredMessage>>> read(MessageId id);
 
     // Takes a live message out though it can be read: it does harm. Its record and its large file

@@ -55,7 +55,7 @@ Segment* Core::segment_to_empty() {
         reached(Situation::SpoolFailedSegmentEmptied);
         return segment.get();
     }
-    if (log.size() < 2) return nullptr;
+    if (log.size() < 2 || log.front()->unread) return nullptr;
     Segment* oldest = log.front().get();
     uint64_t octets = 0;
     uint64_t live = 0;

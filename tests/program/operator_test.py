@@ -98,7 +98,7 @@ class Stopping(unittest.TestCase):
             server.process = None
             server.start()
             server.wait_for_messages("alice", 1)
-            self.assertIn("clean=yes", server.events("SpoolRecovered")[0])
+            self.assertIn("clean=yes", server.events("SpoolOpened")[0])
 
     def test_a_second_server_on_the_same_spool_is_refused(self):
         with Server() as first:

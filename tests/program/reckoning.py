@@ -135,7 +135,7 @@ class Ledger:
         for line in lines:
             fields = {key: value.strip('"') for key, value in FIELD.findall(line)}
             event, identity = fields.get("event"), fields.get("id")
-            if event == "SpoolRecovered":
+            if event == "SpoolOpened":
                 due = {}  # another life
             elif event in ("MessagePoisonous", "MessageSetAside") and identity:
                 book.set_aside.add(identity)
