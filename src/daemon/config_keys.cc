@@ -69,7 +69,8 @@ constexpr auto kKeys = std::to_array<Key>({
      "docs/sendmail.md. Without this key nothing is taken in from there.",
      FIELD(&c.drop_directory)},
     {"", "shards", KeyType::Count, Presence::Optional, "0", "", "threads", 0, 256, {},
-     "How many event loops run, each on a thread of its own. 0 means one for each core.",
+     "How many event loops run, each on a thread of its own. 0 means one for each core but one, "
+     "which is left for the disk's threads, the log and the system: at least one.",
      FIELD(&c.shards)},
     {"", "memory_max", KeyType::Size, Presence::Optional, "\"512 MiB\"", "", "octets", 32 * kMiB,
      16 * kTiB, {},

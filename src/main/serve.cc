@@ -126,7 +126,7 @@ public:
 private:
     static int shards(const daemon::Config& config) {
         if (config.shards > 0) return static_cast<int>(config.shards);
-        return std::max(1, static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)));
+        return std::max(1, static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)) - 1);
     }
 
     static world::real::ResolverOptions resolver(const daemon::Config& config) {

@@ -115,6 +115,9 @@ public:
 
     // Ends both sides. What was written before is still sent.
     virtual void close() = 0;
+
+    // The same where the peer has said that nothing more comes from it: nobody waits for its end.
+    virtual void close_after_farewell() { close(); }
 };
 
 class Listener {
@@ -141,7 +144,8 @@ public:
 
     // Listens at `endpoint`; port 0 takes a free one (see Listener::local). A Unix socket's file
     // left by a dead process is replaced. One listener may be shared by several shards: each calls
-    // share() and accepts for itself.
+    // share() and accepts for itself. Shard 0 is among them: the others get connections only when
+    // the shards before them have no time.
     virtual Result<std::unique_ptr<Listener>, NetError> listen(const Endpoint& endpoint,
                                                                ListenOptions options) = 0;
 

@@ -164,39 +164,45 @@ TEST_F(ListenContract, HundredsOfConnectionsAreAllServed) {
     });
 }
 
-TEST_F(ListenContract, ASharedListenerServesFromEachShard) {
+TEST_F(ListenContract, WhoComesToASharedListenerIsServedByOneShard) {
     run_on_shards(2, [&](World& world) -> Task<void> {
+        constexpr int kClients = 20;
         auto listener = world.net.listen(free_port(), {});
         CO_ASSERT_OK(listener);
-        // Shard 1 alone accepts first, to show that it can; then it ends and shard 0 does.
-        Gathering served(world, 1);
-        auto accept_there = [&]() -> Task<void> {
-            auto shared = world.net.share(**listener);
-            CO_ASSERT_OK(shared);
-            EXPECT_EQ((*shared)->local(), (*listener)->local());
-            auto stream = co_await (*shared)->accept();
-            CO_ASSERT_OK(stream);
-            EXPECT_EQ(world.executor.current_shard(), 1);
-            EXPECT_EQ(co_await hear(world, **stream, 1), "x");
-            EXPECT_TRUE((co_await say(world, **stream, "1")).has_value());
+        Gathering closed(world, 2);
+        auto accept_there = [&](ShardId shard, std::unique_ptr<Listener>& shared) -> Task<void> {
+            auto made = world.net.share(**listener);
+            CO_ASSERT_OK(made);
+            EXPECT_EQ((*made)->local(), (*listener)->local());
+            shared = std::move(*made);
+            while (true) {
+                auto stream = co_await shared->accept();
+                if (!stream) break;
+                EXPECT_EQ(world.executor.current_shard(), shard);
+                EXPECT_EQ(co_await hear(world, **stream, 1), "x");
+                EXPECT_TRUE((co_await say(world, **stream, "1")).has_value());
+            }
         };
-        spawn(world, [&]() -> Task<void> {
-            co_await world.executor.run_on(1, accept_there());
-            served.arrive();
-        });
-        auto first = co_await world.net.connect((*listener)->local(), {}, patience(world));
-        CO_ASSERT_OK(first);
-        CO_ASSERT_OK(co_await say(world, **first, "x"));
-        EXPECT_EQ(co_await hear(world, **first, 1), "1");
-        CO_ASSERT(co_await served.all(patience(world)));
-
-        Gathering here(world, 1);
-        world.executor.spawn(serve(world, **listener, 1, here));
-        auto second = co_await world.net.connect((*listener)->local(), {}, patience(world));
-        CO_ASSERT_OK(second);
-        CO_ASSERT_OK(co_await say(world, **second, "y"));
-        EXPECT_EQ(co_await hear(world, **second, 1), "y");
-        CO_ASSERT(co_await here.all(patience(world)));
+        std::array<std::unique_ptr<Listener>, 2> shared;
+        for (ShardId shard : {0, 1}) {
+            spawn(world, [&, shard]() -> Task<void> {
+                co_await world.executor.run_on(
+                    shard, accept_there(shard, shared[static_cast<std::size_t>(shard)]));
+                closed.arrive();
+            });
+        }
+        for (int i = 0; i < kClients; i++) {
+            auto client = co_await world.net.connect((*listener)->local(), {}, patience(world));
+            CO_ASSERT_OK(client);
+            CO_ASSERT_OK(co_await say(world, **client, "x"));
+            EXPECT_EQ(co_await hear(world, **client, 1), "1");
+        }
+        auto close_there = [&](ShardId shard) -> Task<void> {
+            shared[static_cast<std::size_t>(shard)]->close();
+            co_return;
+        };
+        for (ShardId shard : {0, 1}) co_await world.executor.run_on(shard, close_there(shard));
+        CO_ASSERT(co_await closed.all(patience(world)));
     });
 }
 

@@ -42,6 +42,7 @@ CONFIG = """
 hostname = "mail.our.test"
 user = "root"
 data_directory = "{data}"
+shards = 2
 {top}
 
 [[listener]]

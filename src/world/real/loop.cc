@@ -17,6 +17,11 @@ namespace {
 
 // It never sleeps longer, so that the number fits.
 constexpr Duration kSleepMax = std::chrono::hours(1);
+// A loop that is busy for three quarters of some milliseconds is crowded, and for a while after.
+constexpr Duration kCrowdWindow = std::chrono::milliseconds(5);
+constexpr Duration kCrowdLasts = std::chrono::milliseconds(500);
+// So many clients are too many for one loop even if they are quiet now.
+constexpr std::size_t kCrowdOfClients = 1000;
 constexpr uint32_t kEdges = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 
 struct Here {
@@ -141,19 +146,24 @@ void Loop::unwatch(int fd, Watched& watched) {
 
 void Loop::run() {
     OnLoop mark(*this);
+    Monotonic awake_since = monotonic_now();
+    window_began_ = awake_since;
     while (!is_stopped()) {
         batch_.swap(ready_);
         run_batch(batch_);
         run_posted();
         if (is_stopped()) return;
-        wait_for_events(sleep_milliseconds());
+        Monotonic now = monotonic_now();
+        if (next_) note_busy(awake_since, now);
+        wait_for_events(sleep_milliseconds(now));
+        awake_since = monotonic_now();
         while (!untold_.empty() && !is_stopped()) {
             epoll_event event = untold_.front();
             untold_ = untold_.subspan(1);
             if (event.data.ptr) static_cast<Watched*>(event.data.ptr)->handle_events(event.events);
         }
         untold_ = {};
-        if (timers_.first() && !is_stopped()) timers_.fire_due(monotonic_now());
+        if (timers_.first() && !is_stopped()) timers_.fire_due(awake_since);
     }
 }
 
@@ -175,12 +185,34 @@ void Loop::run_batch(std::vector<Work>& batch) {
 }
 
 // -1: until something happens.
-int Loop::sleep_milliseconds() const {
+int Loop::sleep_milliseconds(Monotonic now) const {
     if (!ready_.empty()) return 0;
     const TimerHeap::Node* first = timers_.first();
     if (!first) return -1;
-    Duration until = std::clamp(first->moment() - monotonic_now(), Duration{}, kSleepMax);
+    Duration until = std::clamp(first->moment() - now, Duration{}, kSleepMax);
     return static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(until).count());
+}
+
+void Loop::set_next(Loop& next) {
+    next_ = &next;
+    next.open_ = false;
+}
+
+void Loop::note_busy(Monotonic since, Monotonic now) {
+    busy_ += now - since;
+    Duration window = now - window_began_;
+    if (window < kCrowdWindow) return;
+    if (busy_ * 4 > window * 3 || clients_ >= kCrowdOfClients) crowded_until_ = now + kCrowdLasts;
+    window_began_ = now;
+    busy_ = {};
+    bool crowded = now < crowded_until_;
+    if (crowded == std::exchange(crowded_, crowded)) return;
+    next_->post([next = next_, crowded] { next->set_open(crowded); });
+}
+
+void Loop::set_open(bool open) {
+    open_ = open;
+    for (Socket* door : doors_) door->set_watched(open);
 }
 
 void Loop::wait_for_events(int milliseconds) {

@@ -8,7 +8,11 @@
 //   2. schedule() makes no system call. A timer fires at its moment or up to a millisecond later.
 //   3. A watched descriptor is told of each change to readable, writable or ended, once (edges, as
 //      epoll(7) calls them), and of nothing after unwatch().
-//   4. destroy_tasks() destroys every spawned task that has not ended, the youngest first, and what
+//   4. A door, a socket where clients come in, is watched while its loop is open: the first always
+//      is, each other one while the one before it is crowded, busy for most of the time or with
+//      very many clients. So clients meet on as few cores as carry them, and their work needs few
+//      journeys from core to core.
+//   5. destroy_tasks() destroys every spawned task that has not ended, the youngest first, and what
 //      is posted.
 //
 // Invariant: a spawned task ends on the loop on which it was spawned, wherever it was meanwhile.
@@ -82,6 +86,14 @@ public:
     // Sockets that are closed but still read until the peer has ended too (see socket.h).
     std::vector<boost::intrusive_ptr<Socket>>& lingering() { return lingering_; }
 
+    // Who takes clients when this loop has no time. REQUIRES: before run(); it outlives this.
+    void set_next(Loop& next);
+    bool is_open() const { return open_; }
+    void add_door(Socket& door) { doors_.push_back(&door); }
+    void remove_door(Socket& door) { std::erase(doors_, &door); }
+    void note_client() { ++clients_; }
+    void note_client_gone() { --clients_; }
+
 private:
     struct Root;
     struct RootLink {
@@ -93,7 +105,9 @@ private:
     bool is_stopped() const { return stopped_.load(std::memory_order_relaxed); }
     void run_batch(std::vector<Work>& batch);
     void run_posted();
-    int sleep_milliseconds() const;
+    int sleep_milliseconds(Monotonic now) const;
+    void note_busy(Monotonic since, Monotonic now);
+    void set_open(bool open);
     void wait_for_events(int milliseconds);
     void wake();
 
@@ -109,6 +123,15 @@ private:
     std::array<epoll_event, kEventsPerWait> events_;
     std::span<epoll_event> untold_;  // of the last wait
     std::vector<boost::intrusive_ptr<Socket>> lingering_;
+
+    Loop* next_ = nullptr;  // open while this one is crowded
+    bool open_ = true;
+    std::vector<Socket*> doors_;
+    std::size_t clients_ = 0;
+    Monotonic window_began_;   // of the time that is looked at
+    Duration busy_{};          // in it
+    Monotonic crowded_until_;  // unless it is seen again
+    bool crowded_ = false;
 
     std::vector<Work> ready_;  // posted from this thread
     std::vector<Work> batch_;  // being run

@@ -172,7 +172,7 @@ RealListener::RealListener(Fd fd, std::shared_ptr<UnixName> name)
 
 SocketRef RealListener::attach(Loop& loop) {
     if (!socket_) {
-        socket_ = new Socket(loop, std::move(fd_));
+        socket_ = new Socket(loop, std::move(fd_), Socket::Kind::Door);
         if (closed_) socket_->close();
     }
     return socket_;
@@ -190,7 +190,7 @@ Task<Result<std::unique_ptr<Stream>, NetError>> RealListener::accept() {
         Accepted got = accept_one(listener->fd());
         if (got.fd) {
             if (is_wildcard(local)) local = local_endpoint(got.fd.get());
-            SocketRef socket(new Socket(*loop, std::move(got.fd)));
+            SocketRef socket(new Socket(*loop, std::move(got.fd), Socket::Kind::Client));
             co_return std::make_unique<RealStream>(std::move(socket), std::move(got.peer),
                                                    std::move(local));
         }

@@ -145,4 +145,9 @@ Task<Status<NetError>> RealStream::write(std::span<const std::string_view> piece
 void RealStream::shut_write() { socket_->shut_write(); }
 void RealStream::close() { socket_->close(); }
 
+void RealStream::close_after_farewell() {
+    socket_->note_ended();
+    socket_->close();
+}
+
 }  // namespace postrider::world::real

@@ -23,6 +23,7 @@ public:
                                  Deadline deadline) override;
     void shut_write() override;
     void close() override;
+    void close_after_farewell() override;
 
 private:
     SocketRef socket_;

@@ -229,6 +229,79 @@ TEST_F(RealWorldTest, ALingeringCloseDoesNotLastForEver) {
     });
 }
 
+// Accepts on both shards and answers with the number of the shard.
+class TwoDoors {
+public:
+    TwoDoors(World& world, Listener& listener) : world_(world), listener_(listener) {
+        for (ShardId shard : {0, 1}) {
+            world.executor.post_to(shard, [this] { world_.executor.spawn(serve()); });
+        }
+    }
+
+    // Which shard takes a client that comes now.
+    Task<int> who_answers() {
+        auto client = co_await world_.net.connect(listener_.local(), {}, patience());
+        EXPECT_TRUE(client);
+        if (!client) co_return -1;
+        char answer = 0;
+        auto got = co_await (*client)->read(std::span(&answer, 1), patience());
+        EXPECT_TRUE(got && *got == 1);
+        co_return answer - '0';
+    }
+
+    // Whether the first shard takes some clients in a row, in good time.
+    Task<bool> the_first_has_time() {
+        int in_a_row = 0;
+        for (int i = 0; i < 4000 && in_a_row < 20; i++) {
+            in_a_row = co_await who_answers() == 0 ? in_a_row + 1 : 0;
+            co_await world_.clock.sleep_for(5ms);
+        }
+        co_return in_a_row == 20;
+    }
+
+private:
+    static Deadline patience() { return Deadline::after(monotonic_now(), 60s); }
+
+    Task<void> serve() {
+        auto shared = world_.net.share(listener_);
+        EXPECT_TRUE(shared);
+        while (shared) {
+            auto stream = co_await (*shared)->accept();
+            if (!stream) break;
+            std::string text = std::to_string(world_.executor.current_shard());
+            std::array<std::string_view, 1> pieces{text};
+            EXPECT_TRUE(co_await (*stream)->write(pieces, patience()));
+        }
+    }
+
+    World& world_;
+    Listener& listener_;
+};
+
+TEST_F(RealWorldTest, ClientsComeToTheFirstShardAsLongAsItHasTime) {
+    run({.shards = 2, .workers = 1}, [&](RealWorld& real, World& world) -> Task<void> {
+        auto listener = world.net.listen(loopback(), {});
+        EXPECT_TRUE(listener);
+        TwoDoors doors(world, **listener);
+        EXPECT_TRUE(co_await doors.the_first_has_time());
+        // Busy all the time, but for moments in which clients may be asked.
+        bool busy = true;
+        std::move_only_function<void()> work = [&] {
+            Monotonic until = monotonic_now() + 2ms;
+            while (monotonic_now() < until) {
+            }
+            if (busy) world.executor.post_to(0, [&] { work(); });
+        };
+        work();
+        bool second = false;
+        for (int i = 0; i < 2000 && !second; i++) second = co_await doors.who_answers() == 1;
+        EXPECT_TRUE(second) << "the second shard helps";
+        busy = false;
+        EXPECT_TRUE(co_await doors.the_first_has_time()) << "it is not needed any more";
+        real.stop();
+    });
+}
+
 TEST_F(RealWorldTest, SignalsAreCalledOnShardZero) {
     run({.shards = 2, .workers = 1}, [&](RealWorld& real, World& world) -> Task<void> {
         int calls = 0;

@@ -25,6 +25,7 @@ private:
 RealExecutor::RealExecutor(int shards) {
     assert(shards > 0);
     for (int i = 0; i < shards; i++) loops_.push_back(std::make_unique<Loop>(i));
+    for (std::size_t i = 1; i < loops_.size(); i++) loops_[i - 1]->set_next(*loops_[i]);
 }
 
 ShardId RealExecutor::current_shard() const {

@@ -26,6 +26,11 @@ bool Socket::Wait::await_ready() {
     return true;
 }
 
+Socket::Socket(Loop& loop, Fd fd, Kind kind) : loop_(loop), fd_(std::move(fd)), kind_(kind) {
+    if (kind_ == Kind::Door) loop_.add_door(*this);
+    if (kind_ == Kind::Client) loop_.note_client();
+}
+
 Socket::~Socket() { finish_close(); }
 
 void Socket::begin(Wait& wait) {
@@ -43,8 +48,17 @@ void Socket::begin(Wait& wait) {
 
 // False when the system refuses to watch the descriptor.
 bool Socket::watch() {
+    if (kind_ == Kind::Door && !loop_.is_open()) return true;
     if (!watched_) watched_ = loop_.watch(fd_.get(), *this);
     return watched_;
+}
+
+void Socket::set_watched(bool watched) {
+    if (watched) {
+        watch();
+    } else if (std::exchange(watched_, false)) {
+        loop_.unwatch(fd_.get(), *this);
+    }
 }
 
 void Socket::handle_events(uint32_t events) {
@@ -143,6 +157,10 @@ void Socket::drain() {
 void Socket::finish_close() {
     closed_ = true;
     if (std::exchange(watched_, false)) loop_.unwatch(fd_.get(), *this);
+    if (fd_) {
+        if (kind_ == Kind::Door) loop_.remove_door(*this);
+        if (kind_ == Kind::Client) loop_.note_client_gone();
+    }
     fd_.reset();
     if (!lingers()) return;
     auto& lingering = loop_.lingering();

@@ -58,8 +58,15 @@ public:
     struct Wait;
     struct Turn;
 
+    // What it is to its loop.
+    enum class Kind : uint8_t {
+        Stream,
+        Client,  // a stream that came in by a door
+        Door     // a listening socket: watched while the loop is open
+    };
+
     // `fd` is non-blocking.
-    Socket(Loop& loop, Fd fd) : loop_(loop), fd_(std::move(fd)) {}
+    Socket(Loop& loop, Fd fd, Kind kind = Kind::Stream);
     ~Socket() override;
 
     int fd() const { return fd_.get(); }
@@ -79,6 +86,9 @@ public:
     // next change. REQUIRES: told at once, before anything else is awaited.
     void note_exhausted(Side side) { usable_[index(side)] = hung_[index(side)]; }
     bool may_be_usable(Side side) const { return usable_[index(side)]; }
+
+    // For doors. False: nothing is told any more, until it is watched again.
+    void set_watched(bool watched);
 
     void shut_write();
     bool write_shut() const { return write_shut_; }
@@ -102,6 +112,7 @@ private:
 
     Loop& loop_;
     Fd fd_;
+    const Kind kind_;
     std::array<Wait*, 2> waiting_{};
     std::array<bool, 2> usable_{true, true};  // as far as is known
     std::array<bool, 2> hung_{};              // ended or broken: the call will say so for ever
