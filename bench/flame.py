@@ -113,8 +113,8 @@ def flame(options, work):
     folder = ROOT / "build/bench"
     folder.mkdir(parents=True, exist_ok=True)
     record = Recorder(folder / "perf.data")
-    figures = measure.Run(options, work, work.load, "postrider", options.messages,
-                          recorder=record).figures()
+    messages = max(4, round(options.messages * work.messages))
+    figures = measure.Run(options, work, work.load, "postrider", messages, recorder=record).figures()
     seen = stacks(record.path)
     record.path.unlink()
     path = folder / f"flame-{work.name.replace('/', '-')}.svg"

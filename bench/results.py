@@ -9,6 +9,7 @@ class Results:
         self.runs = {}    # work, server: the figures of each round
         self.traced = {}  # work, server: calls per message under strace
         self.failures = []  # what was refused, lost or not delivered, in words
+        self.given_up = set()  # servers that are not waited for again
 
     def add(self, work, server, figures):
         self.runs.setdefault(work, {}).setdefault(server, []).append(figures)

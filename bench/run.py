@@ -67,7 +67,7 @@ def present(options, chosen):
 
 def attempt(options, work, name, results, *more):
     """The figures of one run; None when there are none, which has been told then. The rest of a
-    long run is worth having."""
+    long run is worth having; another server that failed once is not waited for again."""
     try:
         return work.run(options, work, name, results, *more)
     except measure.NotMeasured as reason:
@@ -75,6 +75,8 @@ def attempt(options, work, name, results, *more):
     except (AssertionError, subprocess.TimeoutExpired) as error:
         results.failures.append(f"{work.name}, {name}: {error}")
         say(f"FAILED: {results.failures[-1]}")
+        if name in SERVERS and name != "postrider":
+            results.given_up.add(name)
     return None
 
 
@@ -101,7 +103,7 @@ def run_all(options):
         for work in chosen:
             if work.once and number > 0:
                 continue
-            names = [name for name in work.servers if name in there]
+            names = [name for name in work.servers if name in there - results.given_up]
             if work.traced and number == 0 and not (options.smoke and work.name != "accept"):
                 trace(options, work, names, results)
             # Who comes first changes from round to round; the disk comes last.

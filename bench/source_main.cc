@@ -78,8 +78,10 @@ std::string made_content(const Options& options) {
 // The octets of a whole conversation, made once.
 struct Script {
     explicit Script(const Options& options)
-        : mail(fmt::format("MAIL FROM:<{}>\r\n", options.from)),
-          content(options.content.empty() ? made_content(options) : stuffed(options.content)) {
+        : content(options.content.empty() ? made_content(options) : stuffed(options.content)),
+          // As mail servers say it (RFC 1870), nearly.
+          size(fmt::format(" SIZE={}", content.size() - 3)),
+          mail(fmt::format("MAIL FROM:<{}>{}\r\n", options.from, size)) {
         for (uint64_t domain = 0; domain < options.domains; domain++) {
             rcpt.push_back(fmt::format("RCPT TO:<{}>\r\n", recipient(options, domain)));
         }
@@ -87,10 +89,11 @@ struct Script {
 
     std::string hello = "EHLO source.bench.test\r\n";
     std::string starttls = "STARTTLS\r\n";
+    std::string content;
+    std::string size;
     std::string mail;
     std::vector<std::string> rcpt;  // by domain
     std::string data = "DATA\r\n";
-    std::string content;
     std::string quit = "QUIT\r\n";
 };
 
@@ -337,8 +340,8 @@ void Source::next_message(Connection& connection) {
 void Source::say_mail(Connection& connection) {
     if (options_.times.empty()) return say(connection, script_.mail, Await::Mail);
     std::size_t at = options_.from.rfind('@');
-    connection.mail = fmt::format("MAIL FROM:<{}-{}{}>\r\n", options_.from.substr(0, at),
-                                  connection.number, options_.from.substr(at));
+    connection.mail = fmt::format("MAIL FROM:<{}-{}{}>{}\r\n", options_.from.substr(0, at),
+                                  connection.number, options_.from.substr(at), script_.size);
     say(connection, connection.mail, Await::Mail);
 }
 

@@ -15,7 +15,7 @@ WAIT_S = 900
 
 def run(options, work, _name, _results):
     waiting = max(200, round(options.waiting * options.share))
-    probe = max(100, options.messages // 3)
+    probe = max(100, options.messages)
     with BenchPostrider(options.programs / work.program, work, None) as server:
         def accept(messages):
             source = run_source(options, work.load, server.port, messages, server.recipient)

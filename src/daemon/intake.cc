@@ -113,6 +113,7 @@ public:
         }
         variant_.reverse_path = std::move(mail.reverse_path);
         body_ = mail.parameters.body.value_or(BodyType::SevenBit);
+        octets_told_ = mail.parameters.size.value_or(0);
         smtputf8_ = mail.parameters.smtputf8;
         dsn_return_ = mail.parameters.ret;
         dsn_envid_ = std::move(mail.parameters.envid);
@@ -207,7 +208,8 @@ public:
         Handover handover{.settings = settings_,
                           .origin = origin_,
                           .is_own = is_own(),
-                          .priority_lowered = lowered_};
+                          .priority_lowered = lowered_,
+                          .octets_told = octets_told_};
         if (submitter_) {
             handover.submission =
                 submitter_->rules(envelope, envelope.variants.front().reverse_path, *settings_);
@@ -304,6 +306,7 @@ private:
     bool smtputf8_ = false;
     std::optional<DsnReturn> dsn_return_;
     std::string dsn_envid_;
+    uint64_t octets_told_ = 0;
     std::optional<int8_t> priority_;
     bool lowered_ = false;
     bool requiretls_ = false;

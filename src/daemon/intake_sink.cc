@@ -57,7 +57,8 @@ public:
           is_own_(handover.is_own),
           lowered_(handover.priority_lowered),
           submission_(std::move(handover.submission)),
-          octets_max_(handover.octets_max) {
+          octets_max_(handover.octets_max),
+          octets_told_(handover.octets_told) {
         auto client = mailauth::IpAddress::parse(envelope_.client.address);
         if (is_own_ || !settings_->verdict.check || !client) return;
         world::World& world = house.world_;
@@ -188,7 +189,10 @@ private:
     Task<Status<smtp::Reply>> store(std::string_view octets) {
         std::size_t held =
             std::min<uint64_t>(draft_.size() + octets.size(), spool::kDraftMemoryOctetsMax);
-        if (!charge_.grow_to(held)) co_return std::unexpected(memory_tight());
+        if (draft_.size() == 0 && octets.size() < octets_told_) expect_all();
+        if (!charge_.grow_to(std::max(held, expected_octets_))) {
+            co_return std::unexpected(memory_tight());
+        }
         if (draft_.append_at_once(octets)) co_return Status<smtp::Reply>{};
         auto appended = co_await draft_.append(octets);
         if (!appended) {
@@ -197,6 +201,15 @@ private:
             co_return std::unexpected(refusal_of(appended.error()));
         }
         co_return Status<smtp::Reply>{};
+    }
+
+    // What the client has told is taken in one piece, if it is not more than stays in memory: it
+    // has begun to send it, and what grows is copied again and again.
+    void expect_all() {
+        std::size_t octets = std::min<uint64_t>(octets_told_, kInlineMessageOctetsMax);
+        if (octets != octets_told_ || !charge_.grow_to(octets)) return;
+        expected_octets_ = octets;
+        draft_.expect(octets);
     }
 
     Task<std::string> signature() {
@@ -292,6 +305,8 @@ private:
     bool lowered_;  // its priority; told with the 250 (RFC 6710 §4.1)
     std::optional<seal::SubmissionRules> submission_;
     uint64_t octets_max_;
+    uint64_t octets_told_;             // by the client
+    std::size_t expected_octets_ = 0;  // memory that was taken for them
     std::optional<verdict::Verdict> verdict_;
     std::unique_ptr<seal::Signing> signing_;
     std::string author_;  // domain; of what is to be signed

@@ -33,6 +33,7 @@ struct Handover {
     bool priority_lowered = false;                    // to be told with the 250
     std::optional<seal::SubmissionRules> submission;  // it is completed by these
     uint64_t octets_max = UINT64_MAX;                 // of the account
+    uint64_t octets_told = 0;                         // by the client (RFC 1870); 0 = nothing
 };
 
 // REQUIRES: house outlives the sink.

@@ -1,6 +1,7 @@
 #include "daemon/operator_commands.h"
 
 #include <algorithm>
+#include <span>
 
 #include "daemon/account_commands.h"
 #include "daemon/domain_commands.h"
@@ -8,6 +9,7 @@
 #include "daemon/suppression_commands.h"
 #include "mail/failure_class.h"
 #include "mail/trace.h"
+#include "world/signal.h"
 
 namespace postrider::daemon {
 
@@ -16,7 +18,8 @@ namespace {
 using admin::Json;
 
 constexpr std::size_t kSlice = 1000;  // entries looked at before others get a turn
-constexpr std::size_t kSelectedMax = 1'000'000;
+constexpr std::size_t kSelectedMax = 10'000'000;
+constexpr std::size_t kAtOnce = 256;  // entries that a verb is carried out on side by side
 
 std::string_view name(queue::EntryState state) {
     switch (state) {
@@ -107,27 +110,25 @@ struct Selected {
     queue::Handle handle;
     MessageId id;
     std::vector<uint32_t> recipients;
-    queue::EntryState state = queue::EntryState::Scheduled;
-    Json row;
 };
 
-Selected selected_of(const queue::EntryView& entry, Monotonic now) {
-    return {entry.handle,
-            entry.message,
-            {entry.recipients.begin(), entry.recipients.end()},
-            entry.state,
-            {{"id", entry.message.text()},
-             {"site", entry.site},
-             {"sender", entry.sender},
-             {"recipients", entry.recipients.size()},
-             {"state", name(entry.state)},
-             {"attempts", entry.attempts},
-             {"age_seconds", seconds(entry.age)},
-             {"due_in_seconds", seconds(std::max(Duration{}, entry.due - now))},
-             {"last_failure", entry.attempts > 0 ? postrider::name(entry.last) : ""}}};
+Selected selected_of(const queue::EntryView& entry) {
+    return {entry.handle, entry.message, {entry.recipients.begin(), entry.recipients.end()}};
 }
 
-// Goes through the queue in slices; `take` is awaited for each entry that matches.
+Json row_of(const queue::EntryView& entry, Monotonic now) {
+    return {{"id", entry.message.text()},
+            {"site", entry.site},
+            {"sender", entry.sender},
+            {"recipients", entry.recipients.size()},
+            {"state", name(entry.state)},
+            {"attempts", entry.attempts},
+            {"age_seconds", seconds(entry.age)},
+            {"due_in_seconds", seconds(std::max(Duration{}, entry.due - now))},
+            {"last_failure", entry.attempts > 0 ? postrider::name(entry.last) : ""}};
+}
+
+// Goes through the queue in slices; `take` is awaited for the handle of each entry that matches.
 template <typename Take>
 Task<Status<Error>> for_each_selected(River& river, Selection selection, Take take) {
     std::optional<uint32_t> from = 0;
@@ -138,26 +139,40 @@ Task<Status<Error>> for_each_selected(River& river, Selection selection, Take ta
             *from, kSlice, selection.queue, now, [&](const queue::EntryView& entry) {
                 bool can_match = selection.domain.empty() ||
                                  river.dispatcher().may_have_domain(entry.handle, selection.domain);
-                if (can_match) found.push_back(selected_of(entry, now));
+                if (can_match) found.push_back(selected_of(entry));
             });
         for (Selected& one : found) {
             if (selection.needs_message()) {
                 auto message = co_await river.spool().read(one.id);
                 if (!message || !selection.matches(**message, one.recipients)) continue;
             }
-            if (auto taken = co_await take(std::move(one)); !taken) co_return taken;
+            if (auto taken = co_await take(one.handle); !taken) co_return taken;
         }
     }
     co_return Status<Error>{};
+}
+
+std::vector<Json> rows_of(River& river, std::span<const queue::Handle> handles) {
+    std::vector<Json> rows;
+    Monotonic now = river.world().clock.now();
+    for (queue::Handle handle : handles) {
+        river.dispatcher().scheduler().look_at(handle, now, [&](const queue::EntryView& entry) {
+            rows.push_back(row_of(entry, now));
+        });
+    }
+    return rows;
 }
 
 Task<Result<Json>> queue_list(River& river, Json args, admin::Rows& rows) {
     auto selection = Selection::from(args);
     if (!selection) co_return std::unexpected(selection.error());
     std::size_t count = 0;
-    auto take = [&](Selected one) -> Task<Status<Error>> {
-        count++;
-        co_return co_await rows.write(std::move(one.row));
+    auto take = [&](queue::Handle handle) -> Task<Status<Error>> {
+        for (Json& row : rows_of(river, std::span(&handle, 1))) {  // none if it is gone meanwhile
+            count++;
+            if (auto written = co_await rows.write(std::move(row)); !written) co_return written;
+        }
+        co_return Status<Error>{};
     };
     auto done = co_await for_each_selected(river, std::move(*selection), take);
     if (!done) co_return std::unexpected(done.error());
@@ -172,7 +187,7 @@ enum class Verb : uint8_t {
     Bounce
 };
 
-Task<bool> carry_out(River& river, Verb verb, Selected one, std::string who) {
+Task<bool> carry_out(River& river, Verb verb, Selected one, const std::string& who) {
     Dispatcher& dispatcher = river.dispatcher();
     queue::Scheduler& scheduler = dispatcher.scheduler();
     Monotonic now = river.world().clock.now();
@@ -185,16 +200,56 @@ Task<bool> carry_out(River& river, Verb verb, Selected one, std::string who) {
             co_return scheduler.release(one.handle, now);
         case Verb::Remove:
             co_return co_await dispatcher.end(one.handle, one.id, std::move(one.recipients),
-                                              Dispatcher::Ending::Remove, std::move(who));
+                                              Dispatcher::Ending::Remove, who);
         case Verb::Bounce:
             co_return co_await dispatcher.end(one.handle, one.id, std::move(one.recipients),
-                                              Dispatcher::Ending::Bounce, std::move(who));
+                                              Dispatcher::Ending::Bounce, who);
     }
     co_return false;
 }
 
-// First all that match are found, so that what the verb changes is not met twice; each row says
-// whether it was done, so a long run shows how far it is.
+// Carries a verb out on some entries side by side, so that their outcomes share syncs; a row for
+// each says whether it was done.
+class SideBySide {
+public:
+    SideBySide(River& river, Verb verb, std::string who)
+        : river_(river),
+          verb_(verb),
+          who_(std::move(who)),
+          ended_(river.world().executor, river.world().clock) {}
+
+    Task<std::vector<Json>> run(std::span<const queue::Handle> handles) {
+        std::vector<Json> rows;
+        rows.reserve(handles.size());
+        Monotonic now = river_.world().clock.now();
+        for (queue::Handle handle : handles) {
+            river_.dispatcher().scheduler().look_at(
+                handle, now, [&](const queue::EntryView& entry) {
+                    Json& row = rows.emplace_back(row_of(entry, now));
+                    running_++;
+                    river_.world().executor.spawn(run_one(selected_of(entry), row));
+                });
+        }
+        while (running_ > 0) co_await ended_.wait(Deadline::never());  // each of them ends
+        co_return rows;
+    }
+
+private:
+    Task<void> run_one(Selected one, Json& row) {
+        row["done"] = co_await carry_out(river_, verb_, std::move(one), who_);
+        running_--;
+        ended_.notify_all();
+    }
+
+    River& river_;
+    const Verb verb_;
+    const std::string who_;
+    world::Signal ended_;
+    int running_ = 0;
+};
+
+// First all that match are found, so that what the verb changes is not met twice; rows come while
+// it goes on, so a long run shows how far it is.
 Task<Result<Json>> queue_verb(River& river, Verb verb, Json args, admin::Rows& rows) {
     auto selection = Selection::from(args);
     if (!selection) co_return std::unexpected(selection.error());
@@ -202,29 +257,29 @@ Task<Result<Json>> queue_verb(River& river, Verb verb, Json args, admin::Rows& r
     std::string who = args.contains("operator") && args["operator"].is_string()
                           ? without_controls(args["operator"].get<std::string>()).substr(0, 100)
                           : "an operator";
-    std::vector<Selected> all;
-    auto take = [&](Selected one) -> Task<Status<Error>> {
+    std::vector<queue::Handle> all;
+    auto take = [&](queue::Handle handle) -> Task<Status<Error>> {
         if (all.size() >= kSelectedMax) co_return fail("too many entries match; narrow the filter");
-        all.push_back(std::move(one));
+        all.push_back(handle);
         co_return Status<Error>{};
     };
     auto selected = co_await for_each_selected(river, std::move(*selection), take);
     if (!selected) co_return std::unexpected(selected.error());
 
     std::size_t changed = 0;
-    for (Selected& one : all) {
-        Json row = one.row;
-        if (!preview) {
-            bool done = co_await carry_out(river, verb, std::move(one), who);
-            changed += done ? 1 : 0;
-            row["done"] = done;
-        }
-        if (auto written = co_await rows.write(std::move(row)); !written) {
-            river.dispatcher().wake();
-            co_return std::unexpected(written.error());
+    SideBySide work(river, verb, std::move(who));
+    for (std::span<const queue::Handle> rest = all; !rest.empty();) {
+        auto some = rest.first(std::min(kAtOnce, rest.size()));
+        rest = rest.subspan(some.size());
+        std::vector<Json> told = preview ? rows_of(river, some) : co_await work.run(some);
+        river.dispatcher().wake();
+        for (Json& row : told) {
+            changed += row.value("done", false) ? 1 : 0;
+            if (auto written = co_await rows.write(std::move(row)); !written) {
+                co_return std::unexpected(written.error());
+            }
         }
     }
-    river.dispatcher().wake();
     co_return Json{{"matched", all.size()},
                    {"changed", changed},
                    {"preview", preview},

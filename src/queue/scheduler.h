@@ -231,6 +231,9 @@ public:
     std::optional<uint32_t> scan(uint32_t from, std::size_t slice, const Filter& filter,
                                  Monotonic now,
                                  const std::function<void(const EntryView&)>& visit) const;
+    // The same for one entry; false when it is gone.
+    bool look_at(Handle handle, Monotonic now,
+                 const std::function<void(const EntryView&)>& visit) const;
     void visit_sites(const std::function<void(const SiteView&)>& visit, Monotonic now) const;
 
     Totals totals() const;
@@ -260,6 +263,9 @@ private:
     Entry* entry_of(Handle handle);
     Handle handle_of(uint32_t index) const;
     std::vector<uint32_t> recipients_of(uint32_t index) const;
+    static Duration age_of(const Entry& entry, Monotonic now);
+    void show(uint32_t index, Monotonic now,
+              const std::function<void(const EntryView&)>& visit) const;
     void set_recipients(uint32_t index, std::span<const uint32_t> recipients);
     std::optional<int64_t> notice_s(uint32_t index) const;
 

@@ -123,14 +123,29 @@ std::optional<uint32_t> Scheduler::scan(uint32_t from, std::size_t slice, const 
         if (sender != kNone && e.sender != sender) continue;
         if (filter.message && e.message != *filter.message) continue;
         if (filter.state && e.state != *filter.state) continue;
-        Duration age = std::max(Duration{}, now - Monotonic{int64_t{e.first_s} * kNsPerSecond});
-        if (age < filter.older_than) continue;
-        std::vector<uint32_t> recipients = recipients_of(index);
-        visit({handle_of(index), e.message, sites_[e.site].key, senders_[e.sender].key, recipients,
-               e.priority, e.state, Monotonic{e.due}, age, e.attempts, e.last});
+        if (age_of(e, now) >= filter.older_than) show(index, now, visit);
     }
     if (stop >= end) return std::nullopt;
     return stop;
+}
+
+bool Scheduler::look_at(Handle handle, Monotonic now,
+                        const std::function<void(const EntryView&)>& visit) const {
+    if (!const_cast<Scheduler*>(this)->entry_of(handle)) return false;
+    show(handle.index, now, visit);
+    return true;
+}
+
+Duration Scheduler::age_of(const Entry& entry, Monotonic now) {
+    return std::max(Duration{}, now - Monotonic{int64_t{entry.first_s} * kNsPerSecond});
+}
+
+void Scheduler::show(uint32_t index, Monotonic now,
+                     const std::function<void(const EntryView&)>& visit) const {
+    const Entry& e = entries_[index];
+    std::vector<uint32_t> recipients = recipients_of(index);
+    visit({handle_of(index), e.message, sites_[e.site].key, senders_[e.sender].key, recipients,
+           e.priority, e.state, Monotonic{e.due}, age_of(e, now), e.attempts, e.last});
 }
 
 void Scheduler::visit_sites(const std::function<void(const SiteView&)>& visit,

@@ -38,6 +38,10 @@ Draft& Draft::operator=(Draft&& other) noexcept {
 
 Draft::~Draft() { abandon(); }
 
+void Draft::expect(uint64_t octets) {
+    if (octets <= kInlineMessageOctetsMax) memory_.reserve(octets);
+}
+
 Task<SpoolStatus> Draft::append(std::string_view octets) {
     assert(core_);
     while (!append_at_once(octets)) {

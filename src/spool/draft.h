@@ -43,6 +43,10 @@ public:
     uint64_t size() const { return size_; }
     bool has_8bit() const { return has_8bit_; }
 
+    // That so many octets will come, as somebody says; memory is taken for them at once, as far as
+    // they would stay in it.
+    void expect(uint64_t octets);
+
     // Adds octets to the end. `octets` must outlive the task. Waits only when a block goes to disk.
     Task<SpoolStatus> append(std::string_view octets);
 
