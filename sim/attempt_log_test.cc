@@ -371,6 +371,7 @@ private:
         }
         Task<world::DiskResult<uint64_t>> size() override { return file_->size(); }
         Task<world::DiskStatus> truncate(uint64_t size) override { return file_->truncate(size); }
+        Task<world::DiskStatus> allocate(uint64_t size) override { return file_->allocate(size); }
 
     private:
         CountingDisk& disk_;

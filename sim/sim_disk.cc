@@ -59,6 +59,7 @@ public:
     Task<DiskStatus> sync() override;
     Task<DiskResult<uint64_t>> size() override;
     Task<DiskStatus> truncate(uint64_t size) override;
+    Task<DiskStatus> allocate(uint64_t size) override;
 
 private:
     bool is_stale() const { return life_ != files_->life(); }
@@ -188,6 +189,17 @@ Task<DiskStatus> SimFile::truncate(uint64_t size) {
     auto done = files_->truncate(*inode_, size, disk_.host_.wall());
     if (!done) co_return failed(done.error(), "truncate");
     if (first) co_await pass();
+    co_return DiskStatus();
+}
+
+Task<DiskStatus> SimFile::allocate(uint64_t size) {
+    co_await pass();
+    if (auto kind = refusal()) co_return failed(*kind, "allocate");
+    uint64_t from = inode_->visible.size();
+    if (size <= from) co_return DiskStatus();
+    std::string zeros(size - from, '\0');
+    std::string_view piece = zeros;
+    if (!put(from, std::span(&piece, 1), 0, zeros.size())) co_return failed(Kind::Full, "allocate");
     co_return DiskStatus();
 }
 

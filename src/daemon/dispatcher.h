@@ -109,9 +109,9 @@ private:
     int enqueue(const spool::StoredMessage& message, Duration age, std::optional<Wall> due);
     void mark_domain(queue::Handle handle, const Envelope& envelope,
                      const std::vector<uint32_t>& recipients);
-    Task<void> run_recovery(std::vector<spool::RecoveredMessage> messages);
+    Task<void> run_recovery(std::vector<spool::RecoveredMessage> messages, bool clean_stop);
     Task<std::vector<spool::RecoveredMessage>> recover_readable(
-        std::vector<spool::RecoveredMessage> messages);
+        std::vector<spool::RecoveredMessage> messages, bool clean_stop);
     void pump();
     void start(Task<void> work);
 

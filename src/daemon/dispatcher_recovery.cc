@@ -20,19 +20,15 @@ constexpr std::size_t kRecoveredAtOnce = 1000;         // then others get a turn
 }  // namespace
 
 void Dispatcher::recover(std::vector<spool::RecoveredMessage> messages, bool clean_stop) {
-    if (!clean_stop) {
-        for (const auto& message : messages) {
-            suspects_[message.id].unfinished = message.unfinished_attempts;
-        }
-    }
-    world_.executor.spawn(run_recovery(std::move(messages)));
+    world_.executor.spawn(run_recovery(std::move(messages), clean_stop));
 }
 
 // What the disk did not give at once is asked for again: it is accepted, and must not wait for the
 // next start.
-Task<void> Dispatcher::run_recovery(std::vector<spool::RecoveredMessage> messages) {
+Task<void> Dispatcher::run_recovery(std::vector<spool::RecoveredMessage> messages,
+                                    bool clean_stop) {
     while (true) {
-        messages = co_await recover_readable(std::move(messages));
+        messages = co_await recover_readable(std::move(messages), clean_stop);
         recovering_ = false;
         if (messages.empty() || stopping_) co_return;
         reached(Situation::DaemonRecoveryRepeated);
@@ -43,7 +39,7 @@ Task<void> Dispatcher::run_recovery(std::vector<spool::RecoveredMessage> message
 // Reads each message's envelope once, to learn where it goes; mail that comes in meanwhile is
 // taken and delivered. Answers those that could not be read for now.
 Task<std::vector<spool::RecoveredMessage>> Dispatcher::recover_readable(
-    std::vector<spool::RecoveredMessage> messages) {
+    std::vector<spool::RecoveredMessage> messages, bool clean_stop) {
     std::size_t done = 0;
     std::vector<spool::RecoveredMessage> unread;
     for (auto& recovered : messages) {
@@ -61,6 +57,7 @@ Task<std::vector<spool::RecoveredMessage>> Dispatcher::recover_readable(
             due = due ? std::min(*due, standing.next_attempt) : standing.next_attempt;
         }
         if (due && *due > now) reached(Situation::DaemonRecoveredNotYetDue);
+        if (!clean_stop) suspects_[recovered.id].unfinished = recovered.unfinished_attempts;
         enqueue(*message, std::max(Duration{}, now - message->envelope.received), due);
         wake();
         if (++done % kRecoveredAtOnce == 0 || forced(Switch::DaemonRecoveryYields)) {

@@ -212,6 +212,7 @@ private:
     std::vector<EndedItem> unended_;  // to tell in the next fresh segment
     std::vector<std::string> removals_;
     Group group_;
+    uint64_t group_octets_ = 0;  // of the latest ones, on average
 
     bool writing_ = false;
     bool moving_ = false;

@@ -43,6 +43,7 @@ public:
     Task<world::DiskStatus> sync() override { return file_->sync(); }
     Task<world::DiskResult<uint64_t>> size() override { return file_->size(); }
     Task<world::DiskStatus> truncate(uint64_t size) override { return file_->truncate(size); }
+    Task<world::DiskStatus> allocate(uint64_t size) override { return file_->allocate(size); }
 
 private:
     std::unique_ptr<world::File> file_;

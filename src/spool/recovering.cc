@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cassert>
-#include <unordered_map>
 
 #include "base/situation.h"
 #include "spool/core.h"
@@ -84,6 +83,7 @@ Task<SpoolStatus> Core::begin_log() {
     }
     segments_.start(*unread_);
     segments_.announce_preparing();
+    segments_.want_at_once();
     auto prepared = co_await segments_.prepare();
     if (!prepared) co_return prepared;
     Pending nothing;  // has no record of its own: the group's Ended record is what is waited for
@@ -113,24 +113,17 @@ Task<SpoolResult<Recovered>> Core::replay_all() {
         reached(Situation::SpoolClosedWhileRecovering);
         co_return std::unexpected(SpoolError{SpoolError::Kind::Closed, "the spool is closed"});
     }
-    Recovered out;
-    auto conclude = [](Replay& done, const std::string& directory,
-                       Recovered& found) -> Task<SpoolStatus> {
-        done.finish();
-        found.messages.reserve(done.index.size());
-        done.index.visit([&](MessageId id, const Index::Known& known) {
-            found.messages.push_back({id, known.unfinished_attempts});
-        });
-        std::ranges::sort(found.messages, {}, &RecoveredMessage::id);
-        co_return co_await done.settle(directory);
+    auto conclude = [](Replay& read, const std::string& directory) -> Task<SpoolStatus> {
+        read.finish();
+        co_return co_await read.settle(directory);
     };
-    auto settled = co_await world_.worker.run(conclude(replay, options_.directory, out));
+    auto settled = co_await world_.worker.run(conclude(replay, options_.directory));
     if (!settled) co_return std::unexpected(settled.error());
     auto fresh = std::span(replay.report.damage).subspan(unread_->report.damage.size());
     if (!fresh.empty()) reached(Situation::SpoolDamageAtStart);
     log_damage(fresh);
     adopt(replay);
-    out.report = std::move(replay.report);
+    Recovered out{std::move(replay.messages), std::move(replay.report)};
     tell_recovered(out);
     co_return out;
 }
@@ -160,17 +153,7 @@ void Core::log_damage(std::span<const Damage> damage) {
 
 // What earlier lives left joins what was stored since; from here on all segments are alike.
 void Core::adopt(Replay& replay) {
-    struct Share {
-        uint32_t messages = 0;
-        uint64_t octets = 0;
-    };
-    std::unordered_map<uint32_t, Share> shares;  // by the number of the segment
-    replay.index.visit([&](MessageId, const Index::Known& known) {
-        Share& share = shares[known.place.segment];
-        ++share.messages;
-        share.octets += record_octets(known.place.payload_octets);
-    });
-    for (auto [number, share] : shares) {
+    for (const auto& [number, share] : replay.shares) {
         Segment* segment = segments_.by_number(number);
         assert(segment && segment->unread);
         segment->live_messages = share.messages;

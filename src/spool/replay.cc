@@ -90,10 +90,16 @@ void Replay::finish() {
     report.large_files = found.size();
     report.live_messages = index.size();
     report.waiting_recipients = 0;
+    messages.reserve(index.size());
     index.visit([&](MessageId id, const Index::Known& known) {
+        messages.push_back({id, known.unfinished_attempts});
+        SegmentShare& share = shares[known.place.segment];
+        ++share.messages;
+        share.octets += record_octets(known.place.payload_octets);
         report.waiting_recipients += known.waiting;
         if (known.large && !found.contains(id)) report.large_missing.push_back(id.text());
     });
+    std::ranges::sort(messages, {}, &RecoveredMessage::id);
     std::ranges::sort(report.large_missing);
 }
 

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,12 @@
 
 namespace postrider::spool {
 
+// What lives in one segment.
+struct SegmentShare {
+    uint32_t messages = 0;
+    uint64_t octets = 0;  // of their records
+};
+
 class Replay {
 public:
     // REQUIRES: world and image outlive it.
@@ -28,7 +35,7 @@ public:
 
     // REQUIRES: each of image.in_use once, in their order.
     Task<SpoolStatus> read(const SegmentFile& segment);
-    // When all are read: looks which large files are needed, and counts.
+    // When all are read: looks which large files are needed, counts, and lists the messages.
     void finish();
     // What recover() does about it: keeps the damaged stretches in damaged/, and removes the large
     // files that nothing needs (or keeps them too, when there was damage).
@@ -36,8 +43,10 @@ public:
 
     // What it found.
     Index index;
-    SpoolReport report;              // the image's, completed
-    std::vector<EndedItem> to_tell;  // gaps that were damaged since their segment ended
+    SpoolReport report;                       // the image's, completed
+    std::vector<EndedItem> to_tell;           // gaps that were damaged since their segment ended
+    std::vector<RecoveredMessage> messages;   // by id
+    std::map<uint32_t, SegmentShare> shares;  // by the number of the segment
 
 private:
     void note(uint32_t segment, const ScannedRecord& record);

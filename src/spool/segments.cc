@@ -98,6 +98,7 @@ Task<SpoolStatus> Segments::prepare() {
     segment->stamp = {next_generation_++, world_.random.next()};
     auto done = co_await world_.worker.run(recycled ? write_header(*segment) : make_file(*segment));
     preparing_ = false;
+    wanted_at_once_.store(false, std::memory_order_relaxed);
     if (done) {
         pause_ = {};
         prepared_.push_back(std::move(segment));
@@ -138,11 +139,18 @@ Task<SpoolStatus> Segments::make_file(Segment& segment) {
     std::string header = encode(SegmentHeader{kFormatVersion, segment.stamp, segment.octets});
     std::string_view piece = header;
     auto done = co_await (*file)->write_at(0, std::span(&piece, 1));
+    if (done) done = co_await (*file)->allocate(segment.octets);
+    if (done) done = co_await (*file)->sync();
+    // Piece by piece: a group that is to be synced meanwhile must not wait behind all of it.
     for (uint64_t at = kSegmentHeaderOctets; done && at < segment.octets; at += piece.size()) {
+        if (wanted_at_once_.load(std::memory_order_relaxed)) {
+            reached(Situation::SpoolSegmentOfSpaceAlone);
+            break;
+        }
         piece = zeros().substr(0, segment.octets - at);
         done = co_await (*file)->write_at(at, std::span(&piece, 1));
+        if (done) done = co_await (*file)->sync();
     }
-    if (done) done = co_await (*file)->sync();
     if (done) done = co_await world_.disk.sync_directory(segments_path(options_.directory));
     if (!done) {
         file->reset();

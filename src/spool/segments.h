@@ -6,8 +6,9 @@
 // that a full disk cannot stop what frees it.
 //
 // Promise
-//   1. A segment that take() gives is written to its full size, its header and its name are
-//   durable.
+//   1. A segment that take() gives has its full size, and its header and its name are durable; it
+//   is
+//      written with zeros, but where somebody had to wait for it: then the rest is space alone.
 //   2. A segment's header is written anew only after forget_before() was made durable past it.
 //   3. Generations only rise.
 // A segment's life: free -> prepared -> current -> filled or failed -> emptied -> free or removed.
@@ -18,6 +19,7 @@
 
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -77,6 +79,8 @@ public:
     std::size_t prepared_count() const { return prepared_.size(); }
     bool reserve_is_whole() const { return prepared_.size() >= reserve(); }
     void hurry() { not_before_ = world_.clock.now(); }
+    // For the one that is being prepared, or the next, space will do: somebody waits for it.
+    void want_at_once() { wanted_at_once_.store(true, std::memory_order_relaxed); }
     // Prepares one segment. REQUIRES: announced before, on the owner's shard.
     void announce_preparing() { preparing_ = true; }
     Task<SpoolStatus> prepare();
@@ -115,6 +119,7 @@ private:
     std::vector<std::string> surplus_;
     std::vector<Segment*> by_number_;  // those in the log
     bool preparing_ = false;
+    std::atomic<bool> wanted_at_once_ = false;  // read on a worker
     uint64_t next_generation_ = 1;
     uint32_t next_number_ = 1;
     Monotonic not_before_{INT64_MIN};

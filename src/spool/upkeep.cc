@@ -14,6 +14,8 @@ namespace {
 constexpr std::size_t kMoveMessagesMax = 16;      // in one step
 constexpr uint64_t kMoveOctetsMax = 1024 * 1024;  // in one step, but at least one message
 constexpr std::size_t kIndexSlice = 8192;         // places looked at without a pause
+// Where groups are so large, writing zeros first costs more than it saves in each sync.
+constexpr uint64_t kLargeGroupOctets = 256 * 1024;
 
 }  // namespace
 
@@ -37,6 +39,7 @@ void Core::start_preparing() {
 Task<void> Core::run_preparer(Self self) {
     Core& core = *self;
     while (true) {
+        if (core.group_octets_ > kLargeGroupOctets) core.segments_.want_at_once();
         auto done = co_await core.segments_.prepare();
         core.prepare_error_.reset();
         if (!done) core.prepare_error_ = done.error();

@@ -237,6 +237,7 @@ Core::Room Core::make_room(uint64_t octets, bool for_messages) {
     }
     start_preparing();
     if (!segments_.preparing()) return Room::None;
+    segments_.want_at_once();
     ++stats_.waits_for_segment;
     reached(Situation::SpoolWaitsForSegment);
     return Room::WhenPrepared;
@@ -299,6 +300,7 @@ void Core::settle_group(const world::DiskStatus& done) {
     }
     Segment& segment = *group_.segment;
     stats_.octets_written += group_.end - segment.append_at;
+    group_octets_ = (group_octets_ * 7 + (group_.end - segment.append_at)) / 8;
     segment.append_at = group_.end;
     if (!group_.synced) return;
     segment.durable_end = group_.end;

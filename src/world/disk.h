@@ -68,6 +68,10 @@ public:
 
     virtual Task<DiskResult<uint64_t>> size() = 0;
     virtual Task<DiskStatus> truncate(uint64_t size) = 0;
+
+    // Makes the file at least `size` octets long, with space that is surely there for all of them;
+    // what is new reads as zeros. Full when there is not so much; part of it may be taken then.
+    virtual Task<DiskStatus> allocate(uint64_t size) = 0;
 };
 
 enum class OpenMode : uint8_t {

@@ -144,6 +144,27 @@ TEST_F(DiskContract, TruncateCutsAndExtends) {
     });
 }
 
+TEST_F(DiskContract, AllocateExtendsWithZerosAndNeverCuts) {
+    run([&](World& world) -> Task<void> {
+        using namespace std::string_literals;
+        CO_ASSERT_OK(co_await put(world, path("file"), "kept"));
+        auto file = co_await world.disk.open(path("file"), OpenMode::ReadWrite);
+        CO_ASSERT_OK(file);
+        CO_ASSERT_OK(co_await (*file)->allocate(10000));
+        EXPECT_EQ(co_await content(world, path("file")), "kept" + std::string(9996, '\0'));
+        CO_ASSERT_OK(co_await (*file)->allocate(2));
+        auto size = co_await (*file)->size();
+        CO_ASSERT_OK(size);
+        EXPECT_EQ(*size, 10000u);
+        std::string_view pieces[] = {"end"};
+        CO_ASSERT_OK(co_await (*file)->write_at(9997, pieces));
+        EXPECT_EQ(co_await content(world, path("file")), "kept" + std::string(9993, '\0') + "end");
+        auto other = co_await world.disk.open(path("file"), OpenMode::Read);
+        CO_ASSERT_OK(other);
+        EXPECT_FALSE((co_await (*other)->allocate(20000)).has_value());
+    });
+}
+
 TEST_F(DiskContract, AFileOpenedToReadRefusesWrites) {
     run([&](World& world) -> Task<void> {
         CO_ASSERT_OK(co_await put(world, path("file"), "kept"));

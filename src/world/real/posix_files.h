@@ -25,6 +25,7 @@ public:
     DiskStatus sync();
     DiskResult<uint64_t> size() const;
     DiskStatus truncate(uint64_t size);
+    DiskStatus allocate(uint64_t size);
 
 private:
     PosixFile(Fd fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}

@@ -26,6 +26,9 @@ public:
     Task<DiskStatus> truncate(uint64_t size) override {
         return disk_.blocking([this, size] { return file_.truncate(size); });
     }
+    Task<DiskStatus> allocate(uint64_t size) override {
+        return disk_.blocking([this, size] { return file_.allocate(size); });
+    }
 
 private:
     RealDisk& disk_;
