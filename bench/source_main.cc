@@ -23,6 +23,7 @@ namespace postrider::bench {
 namespace {
 
 constexpr int kSilenceMs = 60'000;  // so long without any event, and the server is taken for dead
+constexpr int kGreetingMs = 2'000;  // so long without a greeting, and another connection is tried
 constexpr std::size_t kLineOctets = 72;
 
 struct Options {
@@ -129,6 +130,7 @@ struct Connection {
     uint64_t sent = 0;    // messages begun on this connection
     uint64_t number = 0;  // of the message under way
     double begun_at = 0;
+    double opened_at = 0;
     double dot_at = 0;
     std::string mail;  // MAIL with the number
     Outgoing outgoing;
@@ -158,6 +160,8 @@ private:
     int next_due_ms() const;
     void begin_due();
     void begin(Connection& connection);
+    void open(Connection& connection);
+    void open_again();
     void end(Connection& connection, std::string_view trouble);
     void handle(Connection& connection, uint32_t events);
     bool read_replies(Connection& connection, bool to_the_end);
@@ -184,9 +188,14 @@ bool Source::run() {
     }
     begin_due();
     double heard_at = begun_at_;
+    double looked_at = begun_at_;
     while (counts_.ended() < options_.messages && !stop_wanted()) {
-        auto events = watch_.wait(next_due_ms());
+        auto events = watch_.wait(std::min(next_due_ms(), kGreetingMs));
         double now = seconds_now();
+        if ((now - looked_at) * 1000 >= kGreetingMs) {
+            looked_at = now;
+            open_again();
+        }
         if (!events.empty()) heard_at = now;
         if ((now - heard_at) * 1000 >= kSilenceMs) return false;
         for (const epoll_event& event : events) {
@@ -219,13 +228,30 @@ void Source::begin_due() {
 void Source::begin(Connection& connection) {
     connection.number = counts_.begun++;
     connection.begun_at = seconds_now();
-    counts_.connections++;
-    connection.await = Await::Greeting;
     connection.sent = 1;
-    connection.held = 0;
     connection.outgoing.set({});
+    open(connection);
+}
+
+void Source::open(Connection& connection) {
+    counts_.connections++;
+    connection.opened_at = seconds_now();
+    connection.await = Await::Greeting;
+    connection.held = 0;
     connection.channel.open(connect_to(address_));
     watch_.add(connection.channel.fd(), &connection, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+}
+
+// A listening socket that takes few waiting connections may have lost one without a word: where the
+// kernel answers with SYN cookies, neither side hears of it.
+void Source::open_again() {
+    double now = seconds_now();
+    for (auto& connection : connections_) {
+        bool waits = connection->channel.fd() >= 0 && connection->await == Await::Greeting;
+        if (!waits || (now - connection->opened_at) * 1000 < kGreetingMs) continue;
+        connection->channel.close();
+        open(*connection);
+    }
 }
 
 // Without trouble: its last message has been answered.

@@ -80,8 +80,9 @@ TEST(SpoolFailingDisk, LargeMessagesAreRefusedBelowTheFreeSpaceThatIsKept) {
 TEST(SpoolFailingDisk, AfterAFailedSyncServiceGoesOnElsewhere) {
     Machine machine;
     machine.with_spool(
-        [&](world::World&, Spool& spool, Recovered&) -> Task<void> {
+        [&](world::World& world, Spool& spool, Recovered&) -> Task<void> {
             co_await store(spool, message(256));
+            co_await world.clock.sleep_for(1s);  // no segment is being made any more
             machine.host.disk_faults().fail_next_syncs = 1;
             auto failed = co_await spool.commit(message(257), Deadline::never());
             EXPECT_FALSE(failed);

@@ -98,7 +98,12 @@ void Ledger::hear(int number, Host& host, const LogLine& line) {
             break;
         case Event::MessagePoisonous:
         case Event::MessageSetAside:
-            if (line.event == Event::MessageSetAside) book.damage++;
+            if (line.event == Event::MessageSetAside) {
+                book.damage++;
+            } else {
+                book.kept_aside.push_back(
+                    host.disk().files().visible_text(log_value(line.text, "kept")).value_or(""));
+            }
             if (!id) break;
             book.set_aside[*id] = line.at;
             book.live.erase(*id);

@@ -82,6 +82,7 @@ struct ServerBook {
     std::map<MessageId, int64_t> live;  // recipients without a final line
     std::map<std::pair<MessageId, std::string>, Recipient, std::less<>> recipients;
     std::map<MessageId, Monotonic> set_aside;
+    std::vector<std::string> kept_aside;  // records of those that were there at several deaths
     std::map<MessageId, Monotonic> not_recorded;
     uint64_t damage = 0;             // lines about it
     uint64_t rots = 0;               // that a fault has made

@@ -311,9 +311,12 @@ void Reckoning::check_recipient(const Letter& letter, MessageId id, Fate fate,
         owed ? !reports.failed.empty() : said_failed || (may_fail && !from.crashes.empty());
     // The report itself may have come to nothing on its way to another host.
     if (net_.may_expire() && net_.server_of(letter.from) != letter.through) failed |= said_failed;
+    auto about_it = [&](const std::string& record) { return record.find(to) != record.npos; };
     if (copies.empty() && !failed) {
         if (from.set_aside.contains(id)) {
             totals_.set_aside++;
+        } else if (owed && said_failed && std::ranges::any_of(from.kept_aside, about_it)) {
+            totals_.set_aside++;  // its report was
         } else if (is_excused(letter, id, to)) {
             totals_.excused++;
         } else {

@@ -8,6 +8,7 @@ time.monotonic().
 
 import datetime
 import email.utils
+import pathlib
 import random
 import re
 from collections import defaultdict
@@ -97,6 +98,7 @@ class Book:
         self.outcomes = defaultdict(int)  # (id, recipient) to final lines
         self.failed = set()
         self.set_aside = set()
+        self.kept_aside = []  # octets of those that were there at several deaths
         self.not_recorded = set()
         self.kills = 0
 
@@ -139,6 +141,8 @@ class Ledger:
                 due = {}  # another life
             elif event in ("MessagePoisonous", "MessageSetAside") and identity:
                 book.set_aside.add(identity)
+                if event == "MessagePoisonous" and pathlib.Path(fields["kept"]).exists():
+                    book.kept_aside.append(pathlib.Path(fields["kept"]).read_bytes())
             elif event == "OutcomeNotRecorded" and identity:
                 book.not_recorded.add(identity)
             elif event == "MessageAccepted":
@@ -359,6 +363,8 @@ class Reckoning:
             # Whoever is there at several deaths in a row is taken for their reason.
             if identity in book.set_aside and book.kills >= DEATHS_MIN:
                 self.set_aside += 1
+            elif owed and said_failed and any(to.encode() in one for one in book.kept_aside):
+                self.set_aside += 1  # its report was there
             elif fate == FAILS and owed:
                 self.wrong(f"{what}: no report")
             else:

@@ -173,13 +173,15 @@ class Reckoned(unittest.TestCase):
                 f"Subject: x\r\nX-Mark: {letter.mark}\r\n").encode()
         return self.in_mailbox(letter, letter.sender or "u1@p1.example", text, own)
 
-    def told(self, letter, *found, accident=None, failed=(), kills=0, set_aside=()):
+    def told(self, letter, *found, accident=None, failed=(), kills=0, set_aside=(),
+             kept_aside=()):
         ledger = Ledger(1)
         ledger.letters[letter.mark] = letter
         ledger.accidents += [accident] if accident else []
         ledger.books[0].failed.update(failed)
         ledger.books[0].kills = kills
         ledger.books[0].set_aside.update(set_aside)
+        ledger.books[0].kept_aside += kept_aside
         Reckoning(ledger).reckon(found)
         return ledger.violations
 
@@ -240,6 +242,14 @@ class Reckoned(unittest.TestCase):
     def test_a_missing_report_is_told(self):
         self.one_told("no report", self.letter(Target("refused@far1.example", FAILS)), kills=1,
                       failed=[(self.IDS[0], "refused@far1.example")])
+
+    def test_a_report_that_was_set_aside_after_deaths_is_not_missing(self):
+        letter = self.letter(Target("refused@far1.example", FAILS))
+        more = {"failed": [(self.IDS[0], "refused@far1.example")], "kills": 3}
+        kept = b"Final-Recipient: rfc822; refused@far1.example"
+        self.assertEqual(self.told(letter, kept_aside=[kept], **more), [])
+        self.one_told("no report", letter, kept_aside=[b"for somebody else"], **more)
+        self.one_told("no report", letter, kept_aside=[kept], kills=3)
 
     def test_a_second_report_is_told(self):
         letter = self.letter(Target("refused@far1.example", FAILS))
