@@ -41,7 +41,7 @@ struct Scene {
         boot();
     }
 
-    void add(Wall at, std::string line) {
+    void add(Wall at, const std::string& line) {
         host.spawn(0, [this, at, line](world::World&) -> Task<void> {
             rows->add(at, line + "\n");
             co_return;

@@ -1,5 +1,6 @@
 // What lies in the spool is read beside new mail: nobody waits at the door for it.
 
+#include <atomic>
 #include <optional>
 
 #include "sim/spool_machine.h"
@@ -32,8 +33,8 @@ TEST(SpoolRecovering, MailIsStoredWhileEarlierLivesAreBeingRead) {
         if (!spool) co_return;
         EXPECT_GT(found.segments_in_use, 4u);
         EXPECT_EQ(found.highest_id, MessageId{kNew - 1});
-        bool recovered = false;
-        auto read_all = [](Spool& from, bool& done) -> Task<void> {
+        std::atomic<bool> recovered = false;
+        auto read_all = [](Spool& from, std::atomic<bool>& done) -> Task<void> {
             auto all = co_await from.recover();
             EXPECT_TRUE(all);
             if (all) EXPECT_EQ(all->messages.size(), kOld) << "what came meanwhile is not among it";

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <tuple>
 
 namespace postrider::sim {
 
@@ -26,7 +27,7 @@ void read_files(FileSystem& files, const std::string& folder,
     auto found = files.find_directory(folder);
     if (!found) return;
     for (const auto& [name, inode] : (*found)->names) {
-        std::string path = folder + "/" + name;
+        std::string path = fmt::format("{}/{}", folder, name);
         if (inode->is_directory) {
             read_files(files, path, out);
         } else {
@@ -38,8 +39,8 @@ void read_files(FileSystem& files, const std::string& folder,
 void make_file(FileSystem& files, const std::string& path, const std::string& octets, Wall now) {
     auto file = files.open(path, world::OpenMode::Create, now);
     if (!file) return;
-    (void)files.truncate(**file, 0, now);
-    files.write(**file, 0, octets, now);
+    std::ignore = files.truncate(**file, 0, now);
+    std::ignore = files.write(**file, 0, octets, now);
     files.sync(**file, files.mark());
     files.close(*file, files.life());
 }
@@ -130,7 +131,7 @@ void Faults::happen_to_disk(const FaultPlan& plan, int server, Duration lasts) {
     DiskFaults& disk = machine.disk_faults();
     switch (plan.kind) {
         case FaultKind::DiskFull: {
-            uint64_t left = random_.below(600) * kPageOctets;
+            uint64_t left = random_.below(random_.chance(500) ? 600 : 60) * kPageOctets;
             disk.capacity = machine.disk().files().used_pages() * kPageOctets + left;
             return last_for(plan.kind, &machine, nullptr, lasts,
                             [&disk] { disk.capacity = DiskFaults{}.capacity; });
@@ -165,6 +166,7 @@ void Faults::happen_to_net(const FaultPlan& plan, int server, Duration lasts) {
     Network& net = net_.sim.net();
     Host& machine = host(server);
     std::vector<Host*> others;
+    others.reserve(net_.servers.size());
     for (auto& one : net_.servers) others.push_back(&one->host());
     std::erase(others, &machine);
     std::size_t neighbours = others.size();
@@ -334,7 +336,7 @@ void Faults::rot(int server) {
     std::map<std::string, std::string> large;
     read_files(host(server).disk().files(), std::string(kSpool) + "/large", large);
     if (!large.empty() && random_.chance(300)) {
-        (void)host(server).disk().files().remove(large.begin()->first, Wall{});
+        std::ignore = host(server).disk().files().remove(large.begin()->first, Wall{});
         return;
     }
     std::map<std::string, std::string> files;
@@ -367,7 +369,7 @@ void Faults::restore(int server) {
     std::map<std::string, std::string> there;
     read_files(files, kSpool, there);
     Wall now{};
-    for (const auto& [path, octets] : there) (void)files.remove(path, now);
+    for (const auto& [path, octets] : there) std::ignore = files.remove(path, now);
     for (const auto& [path, octets] : copy.files) make_file(files, path, octets, now);
     for (const char* folder : {"", "/segments", "/large", "/damaged"}) {
         if (auto found = files.find_directory(kSpool + std::string(folder))) {

@@ -117,7 +117,7 @@ std::string attempt_part(const Json& attempt) {
                                         text_of(attempt, "at"), site);
     for (const Json& result : attempt["results"]) {
         std::string failure = text_of(result, "class");
-        if (!failure.empty()) failure = "[" + failure + "] ";
+        if (!failure.empty()) failure = fmt::format("[{}] ", failure);
         out += fmt::format("  <{}> {}: {}{} {} {}\n", text_of(result, "mailbox"),
                            text_of(result, "state"), failure, text_of(result, "status"),
                            text_of(result, "reason"), text_of(result, "detail"));

@@ -34,6 +34,7 @@ protected:
 
     static std::vector<std::string> sorted_names(const std::vector<DirectoryEntry>& entries) {
         std::vector<std::string> out;
+        out.reserve(entries.size());
         for (const DirectoryEntry& entry : entries) out.push_back(entry.name);
         std::sort(out.begin(), out.end());
         return out;
