@@ -133,6 +133,10 @@ void Reckoning::collect_file(int server, const std::string& user, const std::str
         text.find("\nDelivered-To: " + user + "\n") == std::string::npos) {
         wrong(fmt::format("{}: {} has other trace fields", user, id->text()));
     }
+    if (came_back(text)) {
+        totals_.excused++;
+        return;
+    }
     auto hops = read_letter(text, /*with_lf=*/true, user + ": " + id->text());
     if (hops.empty()) return;
     if (hops.front().server != server || hops.front().id != *id) {
@@ -144,15 +148,22 @@ void Reckoning::collect_file(int server, const std::string& user, const std::str
 void Reckoning::collect_foreign(ForeignHost& host) {
     for (const std::string& fault : host.faults()) wrong(host.host().name() + ": " + fault);
     std::map<std::string, Hop> hop_of;
+    std::set<std::string> back;
     for (const auto& [id, content] : host.contents()) {
         std::string where = host.host().name() + ": " + id;
         if (is_report(content)) continue;
+        if (came_back(content)) {
+            back.insert(id);
+            totals_.excused++;
+            continue;
+        }
         auto hops = read_letter(content, /*with_lf=*/false, where);
         if (hops.size() > 1) wrong(where + " came over two of our servers");
         if (!hops.empty()) hop_of[id] = hops.front();
     }
     for (const auto& [key, takes] : host.taken()) {
         for (std::size_t i = 0; i < takes.size(); i++) {
+            if (back.contains(key.first)) continue;
             const Take& take = takes[i];
             Copy copy{.place = &host.host(), .at = take.at, .replied = take.replied};
             auto hop = hop_of.find(key.first);
@@ -169,6 +180,19 @@ void Reckoning::collect_foreign(ForeignHost& host) {
             copies_[{hop->second.server, hop->second.id, key.second}].push_back(copy);
         }
     }
+}
+
+// Whether it was settled before the last rest, and rot may have taken the record of its outcome
+// since, or an old backup have brought it back: that was told, and it is sent again, as it must be.
+bool Reckoning::came_back(const std::string& text) const {
+    std::size_t at = 0;
+    std::string mark_text = next_after(text, "\nX-Mark: ", at).value_or("0");
+    uint64_t mark = std::strtoull(mark_text.c_str(), nullptr, 10);
+    const auto& letters = net_.ledger.letters;
+    if (mark == 0 || letters.empty() || mark >= letters.begin()->first) return false;
+    return std::ranges::any_of(net_.ledger.books, [](const ServerBook& one) {
+        return one.rots > 0 || !one.restores.empty();
+    });
 }
 
 std::vector<Reckoning::Hop> Reckoning::read_letter(const std::string& text, bool with_lf_ends,

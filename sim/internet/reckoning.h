@@ -79,6 +79,7 @@ private:
     void collect_foreign(ForeignHost& host);
     void collect_report(const std::string& text, const Copy& copy);
     // The way of the letter whose content this is, newest hop first; empty = a violation was told.
+    bool came_back(const std::string& text) const;
     std::vector<Hop> read_letter(const std::string& text, bool with_lf, const std::string& where);
 
     void check_letter(const Letter& letter);
