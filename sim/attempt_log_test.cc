@@ -372,6 +372,7 @@ private:
         Task<world::DiskResult<uint64_t>> size() override { return file_->size(); }
         Task<world::DiskStatus> truncate(uint64_t size) override { return file_->truncate(size); }
         Task<world::DiskStatus> allocate(uint64_t size) override { return file_->allocate(size); }
+        void bypass_cache() override { file_->bypass_cache(); }
 
     private:
         CountingDisk& disk_;

@@ -60,6 +60,7 @@ public:
     Task<DiskResult<uint64_t>> size() override;
     Task<DiskStatus> truncate(uint64_t size) override;
     Task<DiskStatus> allocate(uint64_t size) override;
+    void bypass_cache() override { bypasses_cache_ = true; }
 
 private:
     bool is_stale() const { return life_ != files_->life(); }
@@ -87,6 +88,7 @@ private:
     uint64_t life_;
     bool may_write_;
     bool is_broken_ = false;  // a sync failed
+    bool bypasses_cache_ = false;
 };
 
 // Held by its inode's number in the set of this life.
@@ -139,6 +141,15 @@ bool SimFile::put(uint64_t offset, std::span<const std::string_view> pieces, uin
 Task<DiskStatus> SimFile::write_at(uint64_t offset, std::span<const std::string_view> pieces) {
     uint64_t total = 0;
     for (std::string_view piece : pieces) total += piece.size();
+    std::vector<std::string_view> padded;
+    if (bypasses_cache_) {
+        static const std::string kZeros(world::kBlockOctets, '\0');
+        uint64_t behind = (offset + total) % kZeros.size();
+        padded.assign(pieces.begin(), pieces.end());
+        if (behind > 0) padded.emplace_back(kZeros).remove_prefix(behind);
+        for (total = 0; std::string_view piece : padded) total += piece.size();
+        pieces = padded;
+    }
     if (auto kind = refusal()) co_return failed(*kind, "write");
     if (disk_.faults.fail_next_writes > 0) {
         disk_.faults.fail_next_writes--;

@@ -237,6 +237,36 @@ TEST(SpoolBadDays, ALargeMessageWhoseFileIsGoneIsSetAside) {
     });
 }
 
+// Its outcome comes at any moment while the large message is set aside.
+TEST(SpoolBadDays, AMessageMayHaveItsEndWhileItIsSetAside) {
+    int ended_first = 0;
+    for (int moment = 0; moment < 60; moment++) {
+        Machine machine(static_cast<uint64_t>(moment) + 1);
+        machine.host.disk_faults().sync_max = 200us;
+        machine.with_spool([&](world::World& world, Spool& spool, Recovered&) -> Task<void> {
+            co_await store(spool, message(256, 400'000));
+            bool ended = false;
+            auto end_it = [](Spool& in, bool& done) -> Task<void> {
+                co_await store(in, outcome(256, RecipientState::Removed));
+                done = true;
+            };
+            auto timer = world.clock.call_at(world.clock.now() + moment * 20us,
+                                             [&] { world.executor.spawn(end_it(spool, ended)); });
+            EXPECT_TRUE(co_await spool.set_aside({256}, "it is poisonous"));
+            if (ended) ended_first++;
+            while (!ended) co_await world.clock.sleep_for(1ms);
+            EXPECT_EQ((co_await spool.stats()).live_messages, 0u);
+        });
+        machine.with_spool([](world::World&, Spool&, Recovered& found) -> Task<void> {
+            EXPECT_EQ(found.report.live_messages, 0u);
+            EXPECT_TRUE(found.report.large_missing.empty());
+            co_return;
+        });
+    }
+    EXPECT_GT(ended_first, 5);
+    EXPECT_LT(ended_first, 55);
+}
+
 TEST(SpoolBadDays, ALargeMessagesRotIsSeenByItsReader) {
     Machine machine;
     machine.with_spool([&](world::World& world, Spool& spool, Recovered&) -> Task<void> {

@@ -105,6 +105,38 @@ TEST(SpoolRecovering, ACloseWhileEarlierLivesAreBeingReadLeavesThemAsTheyWere) {
     });
 }
 
+// No life is long enough to read all that lies there, so none can free anything.
+TEST(SpoolRecovering, ManyShortLivesTakeNoWholeSegmentEach) {
+    static constexpr uint64_t kLives = 40;
+    Machine machine;
+    for (uint64_t life = 0; life < kLives; ++life) {
+        machine.run([&](world::World& world) -> Task<void> {
+            spool::SpoolReport found;
+            auto spool = co_await Spool::open(world, machine.options, found);
+            EXPECT_TRUE(spool);
+            if (!spool) co_return;
+            co_await store(**spool, message(kFirst + life, 2000));
+            machine.kept.push_back(*std::move(spool));
+        });
+    }
+    uint64_t octets = 0;
+    auto segments = machine.host.disk().files().find_directory("/spool/segments");
+    ASSERT_TRUE(segments);
+    for (const auto& [name, inode] : (*segments)->names) octets += inode->visible.size();
+    // A header and a record each, beside those that are prepared and those not worth it yet.
+    EXPECT_LT(octets, kLives * 12'000 + 10 * machine.options.segment_octets);
+    machine.with_spool([](world::World&, Spool& spool, Recovered& found) -> Task<void> {
+        EXPECT_EQ(found.report.live_messages, kLives);
+        EXPECT_TRUE(found.report.damage.empty());
+        for (uint64_t life = 0; life < kLives; ++life)
+            co_await store(spool, outcome(kFirst + life));
+    });
+    machine.with_spool([](world::World&, Spool&, Recovered& found) -> Task<void> {
+        EXPECT_LT(found.report.segments, 10u) << "those that are smaller are not used again";
+        co_return;
+    });
+}
+
 // A segment whose end is known is read only by recover(): what has gone bad there is told then.
 TEST(SpoolRecovering, DamageInTheMidstOfTheLogIsToldWhenItIsRead) {
     Machine machine;

@@ -149,6 +149,7 @@ private:
             node_->octets.resize(size);
             co_return DiskStatus{};
         }
+        void bypass_cache() override {}
         Task<DiskStatus> allocate(uint64_t size) override {
             if (auto error = disk_.step("allocate")) co_return std::unexpected(*error);
             if (node_->octets.size() < size) node_->octets.resize(size);

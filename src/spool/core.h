@@ -178,6 +178,7 @@ private:
     void finished(MessageId id, const Index::Known& known);
 
     // recovering.cc
+    Task<void> give_back_unused();  // on a worker
     Task<SpoolResult<Recovered>> replay_all();
     void adopt(Replay& replay);
     void tell_recovered(const Recovered& recovered);

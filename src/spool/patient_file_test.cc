@@ -52,6 +52,7 @@ public:
     Task<world::DiskResult<uint64_t>> size() override { co_return uint64_t{0}; }
     Task<world::DiskStatus> truncate(uint64_t) override { co_return world::DiskStatus{}; }
     Task<world::DiskStatus> allocate(uint64_t) override { co_return world::DiskStatus{}; }
+    void bypass_cache() override {}
 
 private:
     const WaitedClock& clock_;

@@ -184,6 +184,7 @@ Task<SpoolError> Core::set_aside(MessageId id, Place place, SpoolError why, Even
         (void)co_await world_.disk.rename(large_path(options_.directory, id),
                                           damaged_path(options_.directory) + "/" + id.text());
     }
+    if (!index_.find(id)) co_return why;  // it had its end meanwhile
     Pending pending;
     auto standings = index_.standings(id);
     for (uint32_t i = 0; i < standings.size(); ++i) {

@@ -82,6 +82,7 @@ Task<SpoolStatus> Core::begin_log() {
     for (EndedItem& item : unended_) {
         if ((gaps += item.gaps.size()) > kGapsInOneRecordMax) item.gaps.clear();
     }
+    co_await world_.worker.run(give_back_unused());
     segments_.start(*unread_);
     segments_.announce_preparing();
     segments_.want_at_once();
@@ -91,6 +92,22 @@ Task<SpoolStatus> Core::begin_log() {
     co_await submit(nothing);
     start_preparing();
     co_return nothing.result;
+}
+
+// Lives that end before all is read cannot free anything, and each begins a segment: what they left
+// unused is given back, so that many of them in a row do not take a whole segment's space each.
+Task<void> Core::give_back_unused() {
+    if (unread_->in_use.size() <= static_cast<std::size_t>(options_.segments_before_moving)) {
+        co_return;
+    }
+    for (SegmentFile& segment : unread_->in_use) {
+        uint64_t end = unread_->ended.at(segment.stamp.generation).end;
+        // Of the last one it is not durable yet where it ended.
+        if (segment.unended || end * 2 > segment.size) continue;
+        uint64_t size = (end + world::kBlockOctets - 1) / world::kBlockOctets * world::kBlockOctets;
+        auto file = co_await world_.disk.open(segment.path, world::OpenMode::ReadWrite);
+        if (file && co_await (*file)->truncate(size)) segment.size = size;
+    }
 }
 
 Task<SpoolResult<Recovered>> Core::recover() {

@@ -76,6 +76,7 @@ public:
     Task<world::DiskResult<uint64_t>> size() override { co_return octets.size(); }
     Task<world::DiskStatus> truncate(uint64_t) override { co_return world::DiskStatus{}; }
     Task<world::DiskStatus> allocate(uint64_t) override { co_return world::DiskStatus{}; }
+    void bypass_cache() override {}
 };
 
 // A segment with these records one after the other, and room behind.

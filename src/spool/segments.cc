@@ -26,8 +26,8 @@ std::unique_ptr<Segment> segment_of(const SegmentFile& file) {
 }
 
 std::string_view zeros() {
-    static const std::string kZeros(kZerosOctets, '\0');
-    return kZeros;
+    alignas(world::kBlockOctets) static char octets[kZerosOctets];  // as they are: never written
+    return {octets, kZerosOctets};
 }
 
 }  // namespace
@@ -120,6 +120,7 @@ Task<SpoolStatus> Segments::write_header(Segment& segment) {
     auto done = co_await (*file)->write_at(0, std::span(&piece, 1));
     if (done) done = co_await (*file)->sync();
     if (!done) co_return std::unexpected(from_disk(done.error()));
+    (*file)->bypass_cache();
     segment.file = *std::move(file);
     co_return SpoolStatus{};
 }
@@ -141,6 +142,7 @@ Task<SpoolStatus> Segments::make_file(Segment& segment) {
     auto done = co_await (*file)->write_at(0, std::span(&piece, 1));
     if (done) done = co_await (*file)->allocate(segment.octets);
     if (done) done = co_await (*file)->sync();
+    (*file)->bypass_cache();
     // Piece by piece: a group that is to be synced meanwhile must not wait behind all of it.
     for (uint64_t at = kSegmentHeaderOctets; done && at < segment.octets; at += piece.size()) {
         if (wanted_at_once_.load(std::memory_order_relaxed)) {

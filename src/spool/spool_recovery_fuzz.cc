@@ -36,6 +36,7 @@ public:
     Task<world::DiskResult<uint64_t>> size() override { co_return octets_.size(); }
     Task<world::DiskStatus> truncate(uint64_t) override { co_return world::DiskStatus{}; }
     Task<world::DiskStatus> allocate(uint64_t) override { co_return world::DiskStatus{}; }
+    void bypass_cache() override {}
 
 private:
     std::string octets_;

@@ -52,6 +52,9 @@ template <typename T>
 using DiskResult = Result<T, DiskError>;
 using DiskStatus = Status<DiskError>;
 
+// The unit in which files are written past the system's cache.
+inline constexpr std::size_t kBlockOctets = 4096;
+
 class File {
 public:
     virtual ~File() = default;
@@ -72,6 +75,12 @@ public:
     // Makes the file at least `size` octets long, with space that is surely there for all of them;
     // what is new reads as zeros. Full when there is not so much; part of it may be taken then.
     virtual Task<DiskStatus> allocate(uint64_t size) = 0;
+
+    // From now on writes go past the system's cache, where it can do that: for what is written
+    // once, in order, and rarely read again. Then everything behind a write, up to the next
+    // multiple of kBlockOctets, becomes zeros. REQUIRES: from now on this File is not read; others
+    // on the same file may be.
+    virtual void bypass_cache() = 0;
 };
 
 enum class OpenMode : uint8_t {

@@ -166,6 +166,56 @@ TEST_F(DiskContract, AllocateExtendsWithZerosAndNeverCuts) {
     });
 }
 
+// What is written past the cache is where it belongs, whatever its place and length; behind it, to
+// the end of the block, stand zeros or what stood there before.
+TEST_F(DiskContract, WritesPastTheCacheReadBackAndTouchNothingBeyondTheirBlock) {
+    run([&](World& world) -> Task<void> {
+        constexpr std::size_t kOctets = 1024 * 1024;
+        std::string model(kOctets, 'o');
+        CO_ASSERT_OK(co_await put(world, path("file"), model));
+        auto file = co_await world.disk.open(path("file"), OpenMode::ReadWrite);
+        CO_ASSERT_OK(file);
+        CO_ASSERT_OK(co_await (*file)->sync());
+        (*file)->bypass_cache();
+        alignas(kBlockOctets) static char aligned[400'000];  // as large as it needs no copy
+        std::ranges::fill(aligned, 'a');
+        struct Step {
+            std::size_t at;  // 0: where the last one ended
+            std::vector<std::size_t> lengths;
+            bool from_aligned = false;
+        };
+        std::size_t end = 0;
+        for (const Step& step : {Step{5000, {1}}, Step{0, {3000, 0, 95}}, Step{0, {1, 2, 3}},
+                                 Step{0, {0}}, Step{0, {8192 - 8102 % 4096}}, Step{0, {300'000}},
+                                 Step{0, {17, 270'000}}, Step{8192, {4096}}, Step{4096, {1}},
+                                 Step{655'360, {sizeof aligned - 100'000}, true}, Step{0, {77}}}) {
+            std::size_t at = step.at == 0 ? end : step.at;
+            end = at;
+            std::vector<std::string> texts;
+            for (std::size_t length : step.lengths) {
+                texts.emplace_back(length, static_cast<char>('A' + texts.size() + at % 20));
+            }
+            if (step.from_aligned) texts = {std::string(step.lengths[0], 'a')};
+            std::vector<std::string_view> pieces(texts.begin(), texts.end());
+            if (step.from_aligned) pieces = {{aligned, step.lengths[0]}};
+            CO_ASSERT_OK(co_await (*file)->write_at(at, pieces));
+            for (const std::string& text : texts) {
+                model.replace(end, text.size(), text);
+                end += text.size();
+            }
+            std::size_t block_end = (end + kBlockOctets - 1) / kBlockOctets * kBlockOctets;
+            std::string now = co_await content(world, path("file"));
+            CO_ASSERT(now.size() == kOctets);
+            std::string behind = now.substr(end, block_end - end);
+            EXPECT_TRUE(behind == model.substr(end, block_end - end) ||
+                        behind == std::string(behind.size(), '\0'));
+            model.replace(end, behind.size(), behind);
+            CO_ASSERT(now == model);
+        }
+        CO_ASSERT_OK(co_await (*file)->sync());
+    });
+}
+
 TEST_F(DiskContract, AFileOpenedToReadRefusesWrites) {
     run([&](World& world) -> Task<void> {
         CO_ASSERT_OK(co_await put(world, path("file"), "kept"));

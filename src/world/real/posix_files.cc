@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cassert>
 #include <cerrno>
 
 #include "world/real/system_words.h"
@@ -111,6 +112,7 @@ DiskResult<PosixFile> PosixFile::open(std::string path, OpenMode mode) {
 }
 
 DiskResult<std::size_t> PosixFile::read_at(uint64_t offset, std::span<char> into) const {
+    assert(!uncached_);
     std::size_t done = 0;
     while (done < into.size()) {
         std::size_t ask = std::min(into.size() - done, kReadOctetsMax);
@@ -126,6 +128,14 @@ DiskResult<std::size_t> PosixFile::read_at(uint64_t offset, std::span<char> into
 
 DiskStatus PosixFile::write_at(uint64_t offset, std::span<const std::string_view> pieces) {
     if (auto sound = refuse("write"); !sound) return sound;
+    if (uncached_) {
+        int error = uncached_->write(offset, pieces);
+        if (error == 0) return {};
+        if (error != EINVAL) return std::unexpected(disk_error("write", path_, error));
+        // The file system does not do it after all.
+        uncached_->end();
+        uncached_.reset();
+    }
     Remainder rest{pieces};
     rest.advance(0);  // over empty pieces
     while (!rest.pieces.empty()) {
@@ -183,6 +193,10 @@ DiskStatus PosixFile::allocate(uint64_t size) {
     while (error == EINTR) error = ::posix_fallocate(fd_.get(), 0, static_cast<off_t>(size));
     if (error != 0) return std::unexpected(disk_error("allocate", path_, error));
     return {};
+}
+
+void PosixFile::bypass_cache() {
+    if (!uncached_) uncached_ = UncachedWrites::begin(fd_.get());
 }
 
 DiskResult<Fd> lock_file(const std::string& path) {

@@ -8,8 +8,11 @@
 
 #pragma once
 
+#include <memory>
+
 #include "world/disk.h"
 #include "world/real/fd.h"
+#include "world/real/uncached_writes.h"
 
 namespace postrider::world::real {
 
@@ -26,6 +29,7 @@ public:
     DiskResult<uint64_t> size() const;
     DiskStatus truncate(uint64_t size);
     DiskStatus allocate(uint64_t size);
+    void bypass_cache();
 
 private:
     PosixFile(Fd fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
@@ -35,6 +39,7 @@ private:
     Fd fd_;
     std::string path_;
     bool sync_failed_ = false;
+    std::unique_ptr<UncachedWrites> uncached_;  // null: through the cache
 };
 
 DiskStatus rename_file(const std::string& from, const std::string& to);

@@ -29,6 +29,7 @@ public:
     Task<DiskStatus> allocate(uint64_t size) override {
         return disk_.blocking([this, size] { return file_.allocate(size); });
     }
+    void bypass_cache() override { file_.bypass_cache(); }
 
 private:
     RealDisk& disk_;
