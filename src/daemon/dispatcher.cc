@@ -18,14 +18,13 @@ std::string sender_of(const Envelope& envelope) {
     return path.is_null() ? std::string("<>") : path.mailbox->domain;
 }
 
-// FNV-1a over small letters, never 0.
-uint32_t hash_of_domain(std::string_view domain) {
-    uint32_t hash = 2166136261u;
-    for (char c : domain) {
-        char small = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-        hash = (hash ^ static_cast<unsigned char>(small)) * 16777619u;
-    }
-    return hash | 1;
+// The domain of all these recipients; empty if they have several.
+std::string_view domain_of(const Envelope& envelope, const std::vector<uint32_t>& recipients) {
+    std::string_view domain = envelope.recipient(recipients.front()).mailbox.domain;
+    bool one = std::ranges::all_of(recipients, [&](uint32_t number) {
+        return envelope.recipient(number).mailbox.domain == domain;
+    });
+    return one ? domain : std::string_view();
 }
 
 bool was_delivered_to(std::string_view header, const Mailbox& mailbox) {
@@ -127,32 +126,9 @@ int Dispatcher::enqueue(const spool::StoredMessage& message, Duration age,
                                                .lifetime = moments.lifetime,
                                                .notice_after = moments.notice_after},
                                               now);
-        mark_domain(handle, message.envelope, recipients);
+        domains_.note(handle, domain_of(message.envelope, recipients));
     }
     return static_cast<int>(sites.size());
-}
-
-void Dispatcher::mark_domain(queue::Handle handle, const Envelope& envelope,
-                             const std::vector<uint32_t>& recipients) {
-    uint32_t hash = 0;
-    for (uint32_t number : recipients) {
-        uint32_t one = hash_of_domain(envelope.recipient(number).mailbox.domain);
-        if (hash != 0 && hash != one) {
-            hash = 0;
-            break;
-        }
-        hash = one;
-    }
-    if (domain_marks_.size() <= handle.index) domain_marks_.resize(std::size_t{handle.index} + 1);
-    domain_marks_[handle.index] = {handle.generation, hash};
-}
-
-bool Dispatcher::may_have_domain(queue::Handle handle, std::string_view domain) const {
-    if (handle.index >= domain_marks_.size()) return true;
-    const DomainMark& mark = domain_marks_[handle.index];
-    // An entry that the queue has made of a part of another one bears no mark.
-    return mark.generation != handle.generation || mark.hash == 0 ||
-           mark.hash == hash_of_domain(domain);
 }
 
 void Dispatcher::wake() {

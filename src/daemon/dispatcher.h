@@ -29,6 +29,7 @@
 
 #include "base/memory_account.h"
 #include "daemon/attempt_log.h"
+#include "daemon/entry_domains.h"
 #include "daemon/onward.h"
 #include "daemon/reporter.h"
 #include "daemon/settings.h"
@@ -83,9 +84,7 @@ public:
     const NullMxDomains& null_mx() const { return onward_.null_mx(); }  // from any shard
 
     queue::Scheduler& scheduler() { return scheduler_; }
-    // False when no recipient of the entry has that domain: told from memory, so that a search
-    // among a million reads few messages.
-    bool may_have_domain(queue::Handle handle, std::string_view domain) const;
+    const EntryDomains& domains() const { return domains_; }
     AttemptLog& attempts() { return attempts_; }
     // Whether messages of earlier lives are not all in the queue yet.
     bool is_recovering() const { return recovering_; }
@@ -95,10 +94,6 @@ public:
     void wake();
 
 private:
-    struct DomainMark {  // of one entry
-        uint32_t generation = 0;
-        uint32_t hash = 0;  // of the domain of all its recipients; 0 = they have several
-    };
     struct Kept {  // a message that just came in, with its content in memory
         std::shared_ptr<const spool::StoredMessage> message;
         MemoryCharge charge;
@@ -107,8 +102,6 @@ private:
 
     // Into the queue, and out of it.
     int enqueue(const spool::StoredMessage& message, Duration age, std::optional<Wall> due);
-    void mark_domain(queue::Handle handle, const Envelope& envelope,
-                     const std::vector<uint32_t>& recipients);
     Task<void> run_recovery(std::vector<spool::RecoveredMessage> messages, bool clean_stop);
     Task<std::vector<spool::RecoveredMessage>> recover_readable(
         std::vector<spool::RecoveredMessage> messages, bool clean_stop);
@@ -193,7 +186,7 @@ private:
     Onward onward_;
     AttemptLog attempts_;
     bool recovering_ = true;  // messages of earlier lives are not all in the queue yet
-    std::vector<DomainMark> domain_marks_;  // by the index of the queue's handle
+    EntryDomains domains_;
     std::unordered_map<MessageId, Kept> kept_;
     // Suspects that are being tried: several of those that one crash cut off, or one of the others
     // alone; and those that wait for the end of that.

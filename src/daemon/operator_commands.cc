@@ -49,16 +49,14 @@ FailureClass standing_class(const spool::Standing& standing) {
     return classify(find_codes(standing.reason).code, standing.status, standing.reason);
 }
 
-// Which entries a command is about. The first part the queue can answer from memory, the second
-// needs the message itself.
+// Which entries a command is about. The first part the queue can answer from memory, and mostly the
+// domain too; the others need the message itself.
 struct Selection {
     queue::Filter queue;
     std::string domain, recipient, error;  // lower case; empty = any
     std::optional<FailureClass> failure;
 
-    bool needs_message() const {
-        return !domain.empty() || !recipient.empty() || !error.empty() || failure;
-    }
+    bool needs_message() const { return !recipient.empty() || !error.empty() || failure; }
 
     static Result<Selection> from(const Json& args) {
         Selection selection;
@@ -110,6 +108,7 @@ struct Selected {
     queue::Handle handle;
     MessageId id;
     std::vector<uint32_t> recipients;
+    bool looked_at = false;  // that it matches is known without its message
 };
 
 Selected selected_of(const queue::EntryView& entry) {
@@ -137,12 +136,16 @@ Task<Status<Error>> for_each_selected(River& river, Selection selection, Take ta
         Monotonic now = river.world().clock.now();
         from = river.dispatcher().scheduler().scan(
             *from, kSlice, selection.queue, now, [&](const queue::EntryView& entry) {
-                bool can_match = selection.domain.empty() ||
-                                 river.dispatcher().may_have_domain(entry.handle, selection.domain);
-                if (can_match) found.push_back(selected_of(entry));
+                auto has = selection.domain.empty()
+                               ? EntryDomains::Has::All
+                               : river.dispatcher().domains().has(entry.handle, selection.domain);
+                if (has == EntryDomains::Has::No) return;
+                found.push_back(selected_of(entry));
+                found.back().looked_at =
+                    has == EntryDomains::Has::All && !selection.needs_message();
             });
         for (Selected& one : found) {
-            if (selection.needs_message()) {
+            if (!one.looked_at) {
                 auto message = co_await river.spool().read(one.id);
                 if (!message || !selection.matches(**message, one.recipients)) continue;
             }

@@ -87,6 +87,7 @@ Task<SpoolStatus> Draft::spill() {
         auto opened = co_await disk.open(path, world::OpenMode::CreateNew);
         if (!opened) co_return std::unexpected(from_disk(opened.error()));
         file_ = *std::move(opened);
+        file_->bypass_cache();
         large_ = std::make_shared<LargeContent>();
         large_->path = std::move(path);
         large_->block_octets = kLargeBlockOctets;
@@ -137,6 +138,9 @@ Task<SpoolStatus> Draft::sync_large() {
     }
     auto written = co_await write_blocks(true);
     if (!written) co_return written;
+    // A write past the cache ends with a whole block.
+    auto cut = co_await file_->truncate(size_);
+    if (!cut) co_return std::unexpected(from_disk(cut.error()));
     auto synced = co_await file_->sync();
     if (synced) {
         synced =

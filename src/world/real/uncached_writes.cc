@@ -7,14 +7,26 @@
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "world/disk.h"
 
 namespace postrider::world::real {
 
 namespace {
+
+constexpr std::size_t kBufferOctets = 1024 * 1024;
+
+// Lives as long as its thread; memory is taken only for as much of it as was ever used.
+char* thread_buffer() {
+    thread_local const std::unique_ptr<char, decltype(&std::free)> buffer(
+        static_cast<char*>(std::aligned_alloc(kBlockOctets, kBufferOctets)), &std::free);
+    if (!buffer) throw std::bad_alloc();
+    return buffer.get();
+}
 
 bool is_aligned(const char* octets) {
     return reinterpret_cast<uintptr_t>(octets) % kBlockOctets == 0;
@@ -45,65 +57,65 @@ std::unique_ptr<UncachedWrites> UncachedWrites::begin(int fd) {
 void UncachedWrites::end() { ::fcntl(fd_, F_SETFL, flags_); }
 
 int UncachedWrites::write(uint64_t offset, std::span<const std::string_view> pieces) {
-    int error = take_first_block(offset);
+    Run run{thread_buffer()};
+    int error = take_first_block(run, offset);
     for (std::string_view piece : pieces) {
         while (error == 0 && !piece.empty()) {
             std::size_t octets = 0;
-            if (filled_ == 0 && piece.size() >= kBufferOctets && is_aligned(piece.data())) {
+            if (run.filled == 0 && piece.size() >= kBlockOctets && is_aligned(piece.data())) {
                 octets = piece.size() / kBlockOctets * kBlockOctets;
-                error = put(piece.data(), octets);
+                error = put(run, piece.data(), octets);
             } else {
-                octets = std::min(piece.size(), kBufferOctets - filled_);
-                std::memcpy(buffer_.get() + filled_, piece.data(), octets);
-                filled_ += octets;
-                if (filled_ == kBufferOctets) {
-                    error = put(buffer_.get(), filled_);
-                    filled_ = 0;
+                octets = std::min(piece.size(), kBufferOctets - run.filled);
+                std::memcpy(run.buffer + run.filled, piece.data(), octets);
+                run.filled += octets;
+                if (run.filled == kBufferOctets) {
+                    error = put(run, run.buffer, run.filled);
+                    run.filled = 0;
                 }
             }
             piece.remove_prefix(octets);
         }
     }
     if (error != 0) return error;
-    std::size_t whole = filled_ / kBlockOctets * kBlockOctets;
-    std::size_t rest = filled_ - whole;
-    if (rest > 0) std::memset(buffer_.get() + filled_, 0, kBlockOctets - rest);
-    uint64_t last_block = at_ + whole;
-    error = put(buffer_.get(), rest > 0 ? whole + kBlockOctets : whole);
-    if (error != 0) return error;
-    std::memmove(buffer_.get(), buffer_.get() + whole, rest);
-    at_ = last_block;
-    end_ = last_block + rest;
-    return 0;
+    uint64_t end = run.at + run.filled;
+    std::size_t rest = run.filled % kBlockOctets;
+    if (rest > 0) {
+        std::memset(run.buffer + run.filled, 0, kBlockOctets - rest);
+        if (!tail_) tail_ = std::make_unique_for_overwrite<char[]>(kBlockOctets);
+        std::memcpy(tail_.get(), run.buffer + (run.filled - rest), rest);
+        run.filled += kBlockOctets - rest;
+    }
+    error = put(run, run.buffer, run.filled);
+    if (error == 0) end_ = end;
+    return error;
 }
 
-// The buffer begins at the block of `offset`, with what stands before it there.
-int UncachedWrites::take_first_block(uint64_t offset) {
-    if (!buffer_) {
-        buffer_.reset(static_cast<char*>(std::aligned_alloc(kBlockOctets, kBufferOctets)));
-        if (!buffer_) throw std::bad_alloc();
+// The run begins with the block of `offset`, with what stands before it there.
+int UncachedWrites::take_first_block(Run& run, uint64_t offset) {
+    run.filled = offset % kBlockOctets;
+    run.at = offset - run.filled;
+    bool kept = std::exchange(end_, kNone) == offset;  // until all is written
+    if (run.filled == 0) return 0;
+    if (kept) {
+        std::memcpy(run.buffer, tail_.get(), run.filled);
+        return 0;
     }
-    filled_ = offset % kBlockOctets;
-    bool kept = end_ == offset;
-    end_ = kNone;  // until all is written
-    if (kept) return 0;
-    at_ = offset - filled_;
-    if (filled_ == 0) return 0;
     ssize_t got = 0;
     do {
-        got = ::pread(fd_, buffer_.get(), kBlockOctets, static_cast<off_t>(at_));
+        got = ::pread(fd_, run.buffer, kBlockOctets, static_cast<off_t>(run.at));
     } while (got < 0 && errno == EINTR);
     if (got < 0) return errno;
     auto have = static_cast<std::size_t>(got);
-    if (have < filled_) std::memset(buffer_.get() + have, 0, filled_ - have);
+    if (have < run.filled) std::memset(run.buffer + have, 0, run.filled - have);
     return 0;
 }
 
-// Writes whole blocks at at_, which moves behind them.
-int UncachedWrites::put(const char* octets, std::size_t count) {
+// Writes whole blocks at run.at, which moves behind them.
+int UncachedWrites::put(Run& run, const char* octets, std::size_t count) const {
     assert(count % kBlockOctets == 0);
     while (count > 0) {
-        ssize_t wrote = ::pwrite(fd_, octets, count, static_cast<off_t>(at_));
+        ssize_t wrote = ::pwrite(fd_, octets, count, static_cast<off_t>(run.at));
         if (wrote < 0 && errno == EINTR) continue;
         if (wrote < 0) return errno;
         // A part that is no whole block would leave what cannot be gone on with.
@@ -111,7 +123,7 @@ int UncachedWrites::put(const char* octets, std::size_t count) {
         if (done == 0 || done % kBlockOctets != 0) return EIO;
         octets += done;
         count -= done;
-        at_ += done;
+        run.at += done;
     }
     return 0;
 }
