@@ -54,7 +54,7 @@ std::unique_ptr<UncachedWrites> UncachedWrites::begin(int fd) {
     return std::unique_ptr<UncachedWrites>(new UncachedWrites(fd, flags));
 }
 
-void UncachedWrites::end() { ::fcntl(fd_, F_SETFL, flags_); }
+void UncachedWrites::end() const { ::fcntl(fd_, F_SETFL, flags_); }
 
 int UncachedWrites::write(uint64_t offset, std::span<const std::string_view> pieces) {
     Run run{thread_buffer()};

@@ -25,7 +25,7 @@ public:
     static std::unique_ptr<UncachedWrites> begin(int fd);
 
     // The file's writes go through the cache again.
-    void end();
+    void end() const;
 
     // Writes all pieces, beginning at `offset`, and zeros behind them to the end of their block.
     // 0, or an errno; then some of it may be written.
