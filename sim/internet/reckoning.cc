@@ -435,7 +435,9 @@ void Reckoning::check_rest() {
     for (const auto& [key, reports] : reports_) {
         // Of a message whose content is gone nothing is returned that says which letter it was.
         if (book(key.server).rots > 0) continue;
-        wrong(fmt::format("a report about {} to {}, which was not sent", key.id.text(), key.to));
+        wrong(fmt::format("a report about {} to {}, which was not sent: {} failed, {} delayed{}",
+                          key.id.text(), key.to, reports.failed.size(), reports.delayed.size(),
+                          story(key.server, key.id)));
     }
 }
 

@@ -419,7 +419,7 @@ Task<void> Dispatcher::run_notice(queue::DelayNotice notice) {
                            .next_attempt = standing.next_attempt,
                            .at = world_.clock.wall()});
     }
-    co_await tell_of_delay(*message, std::move(results), std::move(changes));
+    co_await tell_of_delay(*message, notice.handle, std::move(results), std::move(changes));
 }
 
 // One entry of the queue no longer needs the content in memory.

@@ -151,7 +151,7 @@ private:
                       WorkDone done);
     Task<void> give_up(const spool::StoredMessage& message, std::vector<RecipientResult> results,
                        uint32_t attempts);
-    Task<void> tell_of_delay(const spool::StoredMessage& message,
+    Task<void> tell_of_delay(const spool::StoredMessage& message, queue::Handle entry,
                              std::vector<RecipientResult> results,
                              std::vector<RecipientChange> changes);
 
@@ -162,7 +162,8 @@ private:
                                std::vector<RecipientResult> failed,
                                std::vector<RecipientResult> succeeded,
                                std::vector<RecipientChange> changes);
-    Task<void> record(std::vector<spool::Incoming> reports, std::vector<RecipientChange> changes);
+    Task<void> record(std::vector<spool::Incoming> reports, std::vector<RecipientChange> changes,
+                      std::optional<queue::Handle> while_waiting = {});
     void log_result(const spool::StoredMessage& message, const RecipientResult& result,
                     std::optional<Wall> next);
     void let_go(MessageId id);

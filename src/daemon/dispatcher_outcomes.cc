@@ -86,7 +86,7 @@ Task<void> Dispatcher::settle(const queue::Job& job, std::string site,
     if (settled.outcome == queue::Settlement::Outcome::Expired) {
         co_await give_up(message, std::move(waiting), job.attempt);
     } else if (settled.delay_notice) {
-        co_await tell_of_delay(message, std::move(waiting), std::move(deferrals));
+        co_await tell_of_delay(message, job.handle, std::move(waiting), std::move(deferrals));
     }
 }
 
@@ -194,7 +194,7 @@ Task<bool> Dispatcher::end(queue::Handle handle, MessageId id, std::vector<uint3
 }
 
 // `changes` say how the recipients stand; with them it is stored that their sender was told.
-Task<void> Dispatcher::tell_of_delay(const spool::StoredMessage& message,
+Task<void> Dispatcher::tell_of_delay(const spool::StoredMessage& message, queue::Handle entry,
                                      std::vector<RecipientResult> results,
                                      std::vector<RecipientChange> changes) {
     Wall begin = std::max(message.envelope.received,
@@ -210,14 +210,16 @@ Task<void> Dispatcher::tell_of_delay(const spool::StoredMessage& message,
     for (RecipientChange& change : changes) change.delay_told = true;
     std::vector<spool::Incoming> reports;
     reports.push_back(std::move(*report));
-    co_await record(std::move(reports), std::move(changes));
+    co_await record(std::move(reports), std::move(changes), entry);
 }
 
-// Writes until it is written: what has happened is not undone, and must not happen again.
+// Writes until it is written: what has happened is not undone, and must not happen again. What is
+// true only while an entry waits is dropped when that has ended.
 Task<void> Dispatcher::record(std::vector<spool::Incoming> reports,
-                              std::vector<RecipientChange> changes) {
+                              std::vector<RecipientChange> changes,
+                              std::optional<queue::Handle> while_waiting) {
     Duration pause = kCommitPauseFirst;
-    while (true) {
+    while (!while_waiting || scheduler_.state_of(*while_waiting)) {
         spool::CommitRequest request{.messages = {}, .changes = changes};
         for (const spool::Incoming& report : reports) {
             request.messages.push_back(Reporter::copy_of(report));

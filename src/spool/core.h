@@ -139,6 +139,7 @@ private:
     // writer.cc
     void kick();
     static Task<void> run_writer(Self self);
+    Task<void> let_others_join();
     void gather();
     void gather_moves();
     void gather_waiting();

@@ -11,6 +11,12 @@ namespace {
 
 constexpr uint64_t kGroupOctetsMax = 4 * 1024 * 1024;
 constexpr std::size_t kGroupMembersMax = 1024;
+// A group begins at once when so many wait, or what is as large on average as to be worth a write
+// of its own; or when nobody else on the shard has anything to do.
+constexpr std::size_t kMembersWorthWriting = 16;
+constexpr uint64_t kOctetsWorthWriting = 64 * 1024;
+constexpr Duration kJoinTimeMax = std::chrono::microseconds(400);
+constexpr Duration kIdleTurn = std::chrono::microseconds(3);
 // A few idle moments pass before a Mark is written, so that it costs nothing under load.
 constexpr Duration kMarkAfter = std::chrono::milliseconds(100);
 constexpr Duration kRetryPauseMin = std::chrono::seconds(1);
@@ -43,6 +49,7 @@ Task<void> Core::run_writer(Self self) {
     Core& core = *self;
     bool wrote = false;
     while (true) {
+        co_await core.let_others_join();
         core.group_.clear();
         core.gather();
         if (!core.group_.segment) break;
@@ -53,6 +60,20 @@ Task<void> Core::run_writer(Self self) {
     core.writing_ = false;
     if (wrote) core.rest();
     core.still_.notify_all();
+}
+
+// A small group costs as much as a large one: it is begun when those sessions have had their turn
+// that are about to commit, too.
+Task<void> Core::let_others_join() {
+    Monotonic begun = world_.clock.now();
+    Monotonic turn = begun;
+    while (!waiting_.empty() && waiting_.size() < kMembersWorthWriting &&
+           stats_.waiting_octets < kOctetsWorthWriting * waiting_.size() && !closing_) {
+        co_await world_.executor.switch_to(owner_);
+        Monotonic now = world_.clock.now();
+        if (now - turn < kIdleTurn || now - begun > kJoinTimeMax) break;
+        turn = now;
+    }
 }
 
 Task<world::DiskStatus> Core::write_group(Group& group) {
