@@ -192,6 +192,7 @@ TEST_F(DiskContract, WritesPastTheCacheReadBackAndTouchNothingBeyondTheirBlock) 
             std::size_t at = step.at == 0 ? end : step.at;
             end = at;
             std::vector<std::string> texts;
+            texts.reserve(step.lengths.size());
             for (std::size_t length : step.lengths) {
                 texts.emplace_back(length, static_cast<char>('A' + texts.size() + at % 20));
             }
