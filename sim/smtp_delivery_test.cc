@@ -116,6 +116,24 @@ TEST(SmtpDelivery, AConnectionThatIsUsedUpIsReplacedOnce) {
     EXPECT_EQ(scene.peers.size(), 3u);
 }
 
+// Some hosts count recipients, not messages.
+TEST(SmtpDelivery, AConnectionOverWhichNoMoreRecipientsAreTakenIsReplacedOnce) {
+    Scene scene;
+    const Step full{"250 ok\r\n452 4.5.3 enough for one visit\r\n554 no recipients\r\n",
+                    "QUIT\r\n"};
+    scene.serve({{kGreets, kPipelines, kGo, kTakesAndGoesOn, full, kBye},
+                 {kGreets, kPipelines, full, kBye}});
+    scene.run(scene.client, to(kMx), [&](World&, SmtpConnection& connection) -> Task<void> {
+        for (int i = 0; i < 2; ++i) {
+            SmtpAttempt got = co_await connection.send(job());
+            EXPECT_EQ(got.results.at(0).verdict, i < 1 ? Verdict::Relayed : Verdict::Temporary)
+                << i << got.dialogue.text();
+        }
+        co_await connection.close();
+    });
+    EXPECT_EQ(scene.peers.size(), 2u);
+}
+
 // "250" and "421" in one segment: the message was taken, and must not be sent again.
 TEST(SmtpDelivery, AMessageThatWasTakenWithTheLastWordsIsNotSentAgain) {
     for (std::string last : {"421 4.3.2 enough", "250 what?", "nonsense"}) {

@@ -92,11 +92,12 @@ bool is_unanswered(const TransactionResult& result) {
            no_answer;
 }
 
-// Whether the peer wants no more messages over this connection, but does not say so with 421:
-// "452 4.5.3 Too many messages sent" to MAIL, which would greet every message after it.
+// Whether the peer wants no more over this connection, but does not say so with 421: "452 4.5.3 Too
+// many messages sent" to MAIL, or to each RCPT, which would greet every message after it.
 bool is_used_up(const TransactionResult& result) {
-    return result.state == TransactionResult::State::Temporary && result.stage == Stage::Mail &&
-           result.reply && result.reply->code == 452 && result.status == EnhancedStatus{4, 5, 3};
+    bool counts = result.stage == Stage::Mail || result.stage == Stage::Rcpt;
+    return result.state == TransactionResult::State::Temporary && counts && result.reply &&
+           result.reply->code == 452 && result.status == EnhancedStatus{4, 5, 3};
 }
 
 // Not where the matter is ours, where the rest is to come in another transaction, or where the host
@@ -151,7 +152,8 @@ Task<SmtpAttempt> SmtpConnection::send(SmtpJob job) {
     // The peer closed the idle connection, before or while we spoke, or takes no more over it: not
     // the message's fault.
     if (!kept || !(died_unanswered_ || used_up_)) co_return first;
-    if (died_unanswered_) reached(Situation::DeliverKeptConnectionDied);
+    reached(died_unanswered_ ? Situation::DeliverKeptConnectionDied
+                             : Situation::DeliverConnectionUsedUp);
     co_await close();
     co_return co_await attempt(job);
 }

@@ -12,7 +12,7 @@
 //      by the final dot: the connection is broken off. (BINARYMIME goes by BDAT, as it is.)
 //   4. A connection that was kept open and has died meanwhile costs no failure: the job starts anew
 //      on a fresh one, if nothing of it was answered yet. So it is with one over which the peer
-//      takes no more messages (421, or 452 4.5.3, to MAIL).
+//      takes no more (421 to MAIL; 452 4.5.3 to MAIL, or to every RCPT).
 //   5. Nothing of a message goes out in plaintext unless the host's TlsPolicy allows it. Where TLS
 //   is
 //      opportunistic and a handshake fails, plaintext is tried once over a fresh connection, and
