@@ -59,8 +59,9 @@ public:
           submission_(std::move(handover.submission)),
           octets_max_(handover.octets_max),
           octets_told_(handover.octets_told) {
+        if (is_own_ || !settings_->verdict.check) return;
         auto client = mailauth::IpAddress::parse(envelope_.client.address);
-        if (is_own_ || !settings_->verdict.check || !client) return;
+        if (!client) return;
         world::World& world = house.world_;
         verdict_.emplace(verdict::Doors{world.clock, world.executor, world.resolver},
                          house.public_keys(),

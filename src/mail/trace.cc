@@ -1,14 +1,26 @@
 #include "mail/trace.h"
 
-#include <fmt/format.h>
-
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdlib>
+#include <string>
 
 #include "mail/header.h"
 
 namespace postrider {
+
+namespace {
+
+constexpr std::size_t kDateTimeOctets = 31;
+
+void add_digits(std::string& out, int64_t number, std::size_t width) {
+    const std::string digits = std::to_string(number);
+    out.append(width - std::min(width, digits.size()), '0');
+    out += digits;
+}
+
+}  // namespace
 
 std::string date_time(Wall at, int zone_minutes) {
     static constexpr std::array<const char*, 7> kDays = {"Sun", "Mon", "Tue", "Wed",
@@ -23,12 +35,25 @@ std::string date_time(Wall at, int zone_minutes) {
     std::chrono::hh_mm_ss time{local - day};
     int zone = std::abs(zone_minutes);
     // RFC 5322 §3.3: day-of-week "," day month year hour ":" minute ":" second zone.
-    return fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} {}{:02}{:02}",
-                       kDays[std::chrono::weekday(day).c_encoding()],
-                       static_cast<unsigned>(date.day()),
-                       kMonths[static_cast<unsigned>(date.month()) - 1],
-                       static_cast<int>(date.year()), time.hours().count(), time.minutes().count(),
-                       time.seconds().count(), zone_minutes < 0 ? '-' : '+', zone / 60, zone % 60);
+    std::string out;
+    out.reserve(kDateTimeOctets);
+    out += kDays[std::chrono::weekday(day).c_encoding()];
+    out += ", ";
+    add_digits(out, static_cast<unsigned>(date.day()), 2);
+    out += ' ';
+    out += kMonths[static_cast<unsigned>(date.month()) - 1];
+    out += ' ';
+    add_digits(out, static_cast<int>(date.year()), 4);
+    out += ' ';
+    add_digits(out, time.hours().count(), 2);
+    out += ':';
+    add_digits(out, time.minutes().count(), 2);
+    out += ':';
+    add_digits(out, time.seconds().count(), 2);
+    out += zone_minutes < 0 ? " -" : " +";
+    add_digits(out, zone / 60, 2);
+    add_digits(out, zone % 60, 2);
+    return out;
 }
 
 std::string return_path_field(const ReversePath& path) {

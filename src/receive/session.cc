@@ -66,11 +66,7 @@ Task<void> Session::run() {
         step = step == Step::Read ? co_await read_more() : co_await take_next();
     }
     sink_.reset();
-    if (farewell_ && !goodbye_) {
-        stream_->close_after_farewell();
-    } else if (!goodbye_) {
-        stream_->close();
-    }
+    if (!goodbye_) stream_->close();
     shard_.log.write(Event::SessionClosed, {{"session", name_},
                                             {"client", client_},
                                             {"helo", helo_},
@@ -117,7 +113,8 @@ Task<Session::Step> Session::take_next() {
     } else if (std::get_if<smtp::event::Handshake>(&event)) {
         co_return co_await shake_hands();
     } else if (auto* closed = std::get_if<smtp::event::Closed>(&event)) {
-        farewell_ = closed->reason == smtp::event::Reason::Quit && input_.empty();
+        bool is_last = closed->reason == smtp::event::Reason::Quit && input_.empty();
+        if (is_last) stream_->note_farewell();
         if (end_reason_ == "quit") end_reason_ = smtp::text_of(closed->reason);
         co_await flush();
         co_return Step::End;

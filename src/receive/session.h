@@ -182,7 +182,6 @@ private:
     HopCounter hops_;
     uint64_t header_seen_ = 0;  // octets of content given to the two
     bool idle_ = false;         // waits for a command, outside a transaction
-    bool farewell_ = false;     // the client has said QUIT, and nothing behind it
     bool goodbye_ = false;      // somebody else has said the last words
     uint64_t messages_ = 0;     // stored
     uint64_t told_ = 0;         // of them, those whose 250 was written

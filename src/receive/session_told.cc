@@ -29,6 +29,7 @@ std::string client_text(const ClientFacts& client) {
 }
 
 bool is_in(const std::vector<world::IpNetwork>& networks, std::string_view address) {
+    if (networks.empty()) return false;
     auto parsed = world::IpAddress::parse(address);
     return parsed && std::ranges::any_of(
                          networks, [&](const auto& network) { return network.contains(*parsed); });
@@ -41,12 +42,16 @@ world::Endpoint Session::client_endpoint() const {
 
 // A proxy's rights are those of the connection; a client's those of the client that was told.
 void Session::decide_rights() {
-    std::string peer;
-    if (auto* ip = std::get_if<world::IpEndpoint>(&stream_->peer())) peer = ip->address.text();
+    auto* peer = std::get_if<world::IpEndpoint>(&stream_->peer());
+    auto has_peer = [&](const std::vector<world::IpNetwork>& networks) {
+        return peer && std::ranges::any_of(networks, [&](const auto& network) {
+                   return network.contains(peer->address);
+               });
+    };
     smtp_.set_rights({.etrn = is_in(settings_->etrn_networks, facts_.address),
                       .expn = is_in(settings_->verify_networks, facts_.address),
-                      .xclient = is_in(settings_->xclient_networks, peer),
-                      .xforward = is_in(settings_->xforward_networks, peer)});
+                      .xclient = has_peer(settings_->xclient_networks),
+                      .xforward = has_peer(settings_->xforward_networks)});
 }
 
 Task<Session::Step> Session::take_query(smtp::Event event) {

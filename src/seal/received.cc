@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <optional>
-#include <vector>
+#include <initializer_list>
+#include <string>
+#include <utility>
 
 #include "base/limits.h"
 #include "mail/trace.h"
@@ -13,6 +14,7 @@ namespace postrider::seal {
 namespace {
 
 constexpr std::size_t kLineOctetsPreferred = 78;  // RFC 5322 §2.1.1, without the CRLF
+constexpr std::size_t kFieldOctetsUsual = 320;
 
 bool is_letter_or_digit(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
@@ -54,8 +56,44 @@ std::string comment_text(std::string_view text) {
     return safe;
 }
 
+// A header field while it grows. Each word is kept on one line; a line is folded before the word
+// that would make it too long.
+class Field {
+public:
+    explicit Field(std::string_view name) {
+        text_.reserve(kFieldOctetsUsual);
+        text_ += name;
+        text_ += ':';
+        line_ = text_.size();
+    }
+
+    // A word in parts, which may hold blanks.
+    void add(std::initializer_list<std::string_view> parts) {
+        std::size_t octets = 0;
+        for (std::string_view part : parts) octets += part.size();
+        if (line_ + 1 + octets > kLineOctetsPreferred && line_ > 1) {
+            text_ += "\r\n\t";
+            line_ = 1;
+        } else {
+            text_ += ' ';
+            line_++;
+        }
+        for (std::string_view part : parts) text_ += part;
+        line_ += octets;
+    }
+
+    std::string end() && {
+        text_ += "\r\n";
+        return std::move(text_);
+    }
+
+private:
+    std::string text_;
+    std::size_t line_ = 0;  // octets of the present line
+};
+
 // The FROM clause: name of the client, what we know of it, and its odd HELO if it had one.
-void add_from(std::vector<std::string>& words, const ReceivedFacts& facts) {
+void add_from(Field& field, const ReceivedFacts& facts) {
     const ClientFacts& client = facts.client;
     if (client.address.empty() && client.helo.empty()) return;  // made on this host
     std::string address;
@@ -65,38 +103,17 @@ void add_from(std::vector<std::string>& words, const ReceivedFacts& facts) {
     }
     bool helo_is_name = is_domain(client.helo) || is_address_literal(client.helo);
     if (helo_is_name) {
-        words.push_back("from " + client.helo);
+        field.add({"from ", client.helo});
     } else {
-        words.push_back("from " + (is_address_literal(address) ? address : "localhost"));
+        field.add({"from ", is_address_literal(address) ? address : "localhost"});
     }
     if (!address.empty()) {
         bool named = is_domain(facts.reverse_name);
-        words.push_back("(" + (named ? std::string(facts.reverse_name) : "unknown") + " " +
-                        address + ")");
+        field.add({"(", named ? facts.reverse_name : "unknown", " ", address, ")"});
     }
     if (!helo_is_name && !client.helo.empty()) {
-        words.push_back("(HELO " + comment_text(client.helo) + ")");
+        field.add({"(HELO ", comment_text(client.helo), ")"});
     }
-}
-
-// Each word is kept on one line; a line is folded before the word that would make it too long.
-std::string folded(std::string_view name, const std::vector<std::string>& words) {
-    std::string field(name);
-    field += ':';
-    std::size_t line = field.size();
-    for (const std::string& word : words) {
-        if (line + 1 + word.size() > kLineOctetsPreferred && line > 1) {
-            field += "\r\n\t";
-            line = 1;
-        } else {
-            field += ' ';
-            line++;
-        }
-        field += word;
-        line += word.size();
-    }
-    field += "\r\n";
-    return field;
 }
 
 }  // namespace
@@ -104,29 +121,27 @@ std::string folded(std::string_view name, const std::vector<std::string>& words)
 // RFC 5321 §4.4: From-domain By-domain Opt-info ";" date-time. A TLS version and cipher stand in a
 // comment behind the protocol.
 std::string received_field(const ReceivedFacts& facts) {
-    std::vector<std::string> words;
-    words.reserve(8);
-    add_from(words, facts);
-    words.push_back("by " + comment_text(facts.host));
-    if (!facts.client.protocol.empty()) {
-        words.push_back("with " + comment_text(facts.client.protocol));
-    }
+    Field field("Received");
+    add_from(field, facts);
+    field.add({"by ", comment_text(facts.host)});
+    if (!facts.client.protocol.empty()) field.add({"with ", comment_text(facts.client.protocol)});
     if (!facts.client.tls.empty()) {
         std::string tls = without_controls(facts.client.tls.substr(0, kDomainOctetsMax));
         std::ranges::replace_if(
             tls, [](char c) { return c == '(' || c == ')' || c == '\\' || c >= 127 || c < 0; },
             '?');
-        words.push_back("(" + tls + ")");
-    }
-    words.push_back("id " + facts.id.text());
-    if (facts.recipient) {
-        words.push_back("for <" + without_controls(facts.recipient->text()) + ">");
+        field.add({"(", tls, ")"});
     }
     // RFC 6710 §7: an additional clause.
-    if (facts.priority) words.push_back("PRIORITY " + std::to_string(*facts.priority));
-    words.back() += ";";
-    words.push_back(date_time(facts.at, facts.zone_minutes));
-    return folded("Received", words);
+    bool more = facts.recipient || facts.priority;
+    field.add({"id ", facts.id.text(), more ? "" : ";"});
+    if (facts.recipient) {
+        std::string to = without_controls(facts.recipient->text());
+        field.add({"for <", to, facts.priority ? ">" : ">;"});
+    }
+    if (facts.priority) field.add({"PRIORITY ", std::to_string(*facts.priority), ";"});
+    field.add({date_time(facts.at, facts.zone_minutes)});
+    return std::move(field).end();
 }
 
 }  // namespace postrider::seal

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
+#include <optional>
 
 namespace postrider::smtp {
 namespace {
@@ -25,6 +26,25 @@ Octets look_at(std::string_view text) {
         nul |= static_cast<unsigned char>(c == '\0');
     }
     return {nul != 0, all > 127};
+}
+
+// Whether lines, of which the last is whole, are text and nothing else: each LF behind a CR and
+// each CR before one, no NUL, no dot in front of a line but the first. One pass of that kind, too.
+bool are_plain(std::string_view lines, bool& eight_bit) {
+    unsigned char all = 0, odd = 0;
+    const char* const before = lines.data();
+    const char* const octets = before + 1;
+    for (std::size_t i = 0; i + 1 < lines.size(); ++i) {
+        const char c = octets[i];
+        odd |= static_cast<unsigned char>((before[i] == '\r') != (c == '\n'));
+        odd |= static_cast<unsigned char>((before[i] == '\n') & (c == '.'));
+        odd |= static_cast<unsigned char>(c == '\0');
+        all |= static_cast<unsigned char>(c);
+    }
+    const char first = lines.front();
+    if (odd != 0 || first == '\n' || first == '\0') return false;
+    eight_bit = eight_bit || (all | static_cast<unsigned char>(first)) > 127;
+    return true;
 }
 
 }  // namespace
@@ -112,11 +132,21 @@ DataDecoder::Step DataDecoder::run(std::string_view& input) {
     const char* const begin = input.data();
     const char* const end = begin + std::min<uint64_t>(input.size(), size_left);
     const char* at = begin;
+    std::optional<Plain> plain;  // tried once
     while (at < end) {
         if (place_ == Place::LineStart) {
             if (is_dotted() && *at == '.') break;
             place_ = Place::InLine;
             line_octets_ = 0;
+        }
+        if (!plain && place_ == Place::InLine) {
+            plain = plain_lines({at, end});
+            plain->begin = static_cast<std::size_t>(at - begin);
+            if (plain->octets > 0) {
+                at += plain->octets;
+                place_ = Place::LineStart;
+                continue;
+            }
         }
         // Nothing of this line may lie at or behind `line_limit`.
         const std::size_t line_left = rules_.line_octets_max - line_octets_;
@@ -156,7 +186,23 @@ DataDecoder::Step DataDecoder::run(std::string_view& input) {
             break;
         }
     }
-    return give(input, static_cast<std::size_t>(at - begin));
+    return give(input, static_cast<std::size_t>(at - begin), plain.value_or(Plain{}));
+}
+
+// What of `text`, from where a line is now, is ends of lines without anything that needs a closer
+// look. By as much as one line may hold: none is too long, if each such piece has an end of a line.
+DataDecoder::Plain DataDecoder::plain_lines(std::string_view text) const {
+    Plain plain;
+    std::size_t room = rules_.line_octets_max - line_octets_;
+    for (;; room = rules_.line_octets_max) {
+        std::string_view piece = text.substr(plain.octets, room);
+        const void* lf = ::memrchr(piece.data(), '\n', piece.size());
+        if (!lf) return plain;
+        piece = {piece.data(), static_cast<const char*>(lf) + 1};
+        const bool starts_with_dot = plain.octets > 0 && piece.front() == '.';
+        if (starts_with_dot || !are_plain(piece, plain.eight_bit)) return plain;
+        plain.octets += piece.size();
+    }
 }
 
 // Line by line up to the empty line, behind which anything may stand.
@@ -190,16 +236,18 @@ DataDecoder::Step DataDecoder::finish() {
     return bare(nothing, ContentRule::BareCr);
 }
 
-DataDecoder::Step DataDecoder::give(std::string_view& input, std::size_t length) {
+DataDecoder::Step DataDecoder::give(std::string_view& input, std::size_t length,
+                                    const Plain& plain) {
     assert(length > 0);
     std::string_view chunk = input.substr(0, length);
-    const Octets seen = look_at(chunk);
-    if (seen.nul) {
+    const Octets before = look_at(chunk.substr(0, plain.begin));
+    const Octets behind = look_at(chunk.substr(plain.begin + plain.octets));
+    if (before.nul || behind.nul) {
         const std::size_t nul = chunk.find('\0');
         input.remove_prefix(nul);
         return broken(ContentRule::Nul, Place::InLine);
     }
-    eight_bit_ = eight_bit_ || seen.eight_bit;
+    eight_bit_ = eight_bit_ || plain.eight_bit || before.eight_bit || behind.eight_bit;
     input.remove_prefix(length);
     octets_ += length;
     return {.kind = Step::Kind::Chunk, .chunk = chunk};

@@ -3,8 +3,8 @@
 // Finds the end of the data, takes the stuffed dots out, and holds content to its rules. In chunks
 // (BDAT) dots mean nothing and the end is told by finish(); the body of a BINARYMIME message is
 // octets, but its header block is lines like any other. Chunks are
-// views into the input: nothing is copied. Scanning goes by memchr over whole lines; a state is
-// kept only across the cut of two inputs.
+// views into the input: nothing is copied. Plain text is passed many octets at a time, other lines
+// one by one; a state is kept only across the cut of two inputs.
 //
 // Promises
 //   1. The end is CRLF.CRLF and nothing else (the CRLF of the DATA line counts as the first).
@@ -95,10 +95,18 @@ private:
         Over,
     };
 
+    // Where in a chunk there are lines of which all is known.
+    struct Plain {
+        std::size_t begin = 0;
+        std::size_t octets = 0;
+        bool eight_bit = false;
+    };
+
     Step at_dot(std::string_view& input);
     Step at_dot_cr();
     Step run(std::string_view& input);
-    Step give(std::string_view& input, std::size_t length);
+    Plain plain_lines(std::string_view text) const;
+    Step give(std::string_view& input, std::size_t length, const Plain& plain);
     Step give_constant(std::string_view text, Place place);
     Step bare(std::string_view& input, ContentRule rule);
     Step broken(ContentRule rule, Place place);

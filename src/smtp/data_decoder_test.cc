@@ -39,6 +39,10 @@ std::string_view text_of(ContentRule rule) {
     return "?";
 }
 
+bool has_eight_bit(std::string_view text) {
+    return std::ranges::any_of(text, [](char c) { return static_cast<unsigned char>(c) > 127; });
+}
+
 // Input is given in pieces of `cut` octets. Content of a broken message does not count.
 Outcome decode(std::string_view all, const ContentRules& rules, std::size_t cut) {
     DataDecoder decoder(rules);
@@ -60,6 +64,7 @@ Outcome decode(std::string_view all, const ContentRules& rules, std::size_t cut)
             } else {
                 EXPECT_EQ(decoder.octets(),
                           broken.empty() ? outcome.content.size() : decoder.octets());
+                if (broken.empty()) EXPECT_EQ(decoder.eight_bit(), has_eight_bit(outcome.content));
                 outcome.end = broken.empty() ? "ended" : broken + ", ended";
                 if (!broken.empty()) outcome.content.clear();
                 outcome.left = input.size() + all.size();
@@ -236,6 +241,33 @@ TEST(DataDecoder, AgreesWithASlowReadingOfTheRules) {
                 << rules.line_octets_max << " size " << rules.octets_max;
         }
     }
+}
+
+TEST(DataDecoder, AgreesAboutLongTextsWithFewFaults) {
+    std::mt19937 random(20261130);
+    const std::string faults = "\r\n\0.\x80"s;
+    int whole = 0, broken = 0;
+    for (int round = 0; round < 4000; ++round) {
+        std::string input;
+        for (unsigned length = random() % 3000; input.size() < length;) {
+            input += std::string(random() % 78, static_cast<char>('a' + random() % 26)) + "\r\n";
+        }
+        for (unsigned left = random() % 3; left > 0 && !input.empty(); --left) {
+            input[random() % input.size()] = faults[random() % faults.size()];
+        }
+        input += ".\r\nQUIT\r\n";
+        const ContentRules rules{.line_octets_max = 75 + random() % 20,
+                                 .octets_max = random() % 8 ? 4000 : random() % 3000};
+        const Outcome want = decode_slowly(input, rules);
+        (want.end == "ended" ? whole : broken)++;
+        for (const std::size_t cut : {std::size_t{1 + random() % 400}, SIZE_MAX}) {
+            ASSERT_EQ(decode(input, rules, cut), want)
+                << ::testing::PrintToString(input) << " cut " << cut << " line "
+                << rules.line_octets_max << " size " << rules.octets_max;
+        }
+    }
+    EXPECT_GT(whole, 1000);
+    EXPECT_GT(broken, 1000);
 }
 
 }  // namespace

@@ -3,11 +3,14 @@
 #include <array>
 #include <cassert>
 #include <charconv>
+#include <span>
 
 #include "base/limits.h"
 
 namespace postrider::smtp {
 namespace {
+
+constexpr std::size_t kFewLines = 16;
 
 // "250-" with an enhanced code "2.1.0 ": code, separator, code, blank.
 struct Lead {
@@ -38,9 +41,13 @@ Lead lead_of(uint16_t code, const std::optional<EnhancedStatus>& status) {
 
 // RFC 5321 §4.2: textstring = 1*(%d09 / %d32-126).
 void append_text(std::string& out, std::string_view text) {
-    for (const char c : text) {
-        const auto octet = static_cast<unsigned char>(c);
-        out += (octet >= 32 && octet < 127) || c == '\t' ? c : '?';
+    unsigned char odd = 0;  // a pass without branches, since there is next to never one
+    for (const char c : text) odd |= static_cast<unsigned char>(c < 32 || c == 127);
+    const std::size_t begin = out.size();
+    out.append(text);
+    if (odd == 0) return;
+    for (char& c : std::span(out).subspan(begin)) {
+        if ((c < 32 && c != '\t') || c == 127) c = '?';  // above 127 it is negative
     }
 }
 
@@ -82,6 +89,7 @@ void append_reply(std::string& out, uint16_t code, const std::optional<EnhancedS
     const Lead lead = lead_of(code, status);
     // RFC 5321 §4.5.3.1.5: 512 octets with code and CRLF.
     const std::size_t room = kReplyLineOctetsMax - lead.length - 2;
+    out.reserve(out.size() + text.size() + kFewLines * (lead.length + 2));
     std::size_t separator = 0;
     for (;;) {
         const std::size_t line_end = std::min(text.find('\n'), text.size());

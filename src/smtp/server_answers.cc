@@ -11,6 +11,12 @@
 
 namespace postrider::smtp {
 
+namespace {
+
+constexpr std::size_t kExtensionsOctetsUsual = 256;
+
+}  // namespace
+
 Event ServerSession::owe(Owed kind, Event event, std::size_t count) {
     owed_kind_ = kind;
     owed_ = count;
@@ -25,8 +31,9 @@ void ServerSession::accept() {
         case Owed::Opened: {
             const std::string_view usual = is_lmtp() ? "LMTP" : "ESMTP";
             const std::string_view greeting = options_->greeting;
-            say(220, {},
-                fmt::format("{} {}", options_->hostname, greeting.empty() ? usual : greeting));
+            std::string text = options_->hostname + " ";
+            text += greeting.empty() ? usual : greeting;
+            say(220, {}, text);
             break;
         }
         case Owed::Hello:
@@ -183,8 +190,9 @@ void ServerSession::accept_hello() {
 std::string ServerSession::extensions() const {
     const ServerOptions& options = *options_;
     std::string text;
+    text.reserve(kExtensionsOctetsUsual);
     if (options.pipelining) text += "\nPIPELINING";
-    if (options.size) text += fmt::format("\nSIZE {}", options.size_octets_max);
+    if (options.size) text += "\nSIZE " + std::to_string(options.size_octets_max);
     if (options.eight_bit_mime) text += "\n8BITMIME";
     if (options.enhanced_status_codes) text += "\nENHANCEDSTATUSCODES";
     if (options.chunking) text += "\nCHUNKING";
@@ -207,7 +215,7 @@ std::string ServerSession::extensions() const {
     if (options.requiretls && secured_) text += "\nREQUIRETLS";  // RFC 8689 §2
     // RFC 9422 §4.2: at most six digits.
     if (options.limits && options.recipients_max < 1'000'000) {
-        text += fmt::format("\nLIMITS RCPTMAX={}", options.recipients_max);
+        text += "\nLIMITS RCPTMAX=" + std::to_string(options.recipients_max);
     }
     if (options.etrn && rights_.etrn) text += "\nETRN";
     if (rights_.expn) text += "\nEXPN";

@@ -14,6 +14,7 @@ namespace {
 
 // What a recipient's change may take when its message is moved, without the reason's text.
 constexpr uint64_t kChangeOctets = 112;
+constexpr std::size_t kEnvelopeOctetsUsual = 768;
 
 LargeFields fields_of(const LargeContent& large) {
     return {large.size, large.block_octets, large.block_crcs};
@@ -101,6 +102,9 @@ SpoolStatus Core::assemble(Pending& pending) const {
     std::vector<std::pair<std::size_t, std::string_view>> cuts;  // end in own, then a content
     uint64_t contents = 0;
     uint64_t later = 0;  // what moving it may add
+    if (!pending.messages.empty()) pending.own.reserve(kEnvelopeOctetsUsual);
+    cuts.reserve(pending.messages.size());
+    pending.pieces.reserve(2 * pending.messages.size() + 1);
     for (const auto& message : pending.messages) {
         const Envelope& envelope = message->envelope;
         if (envelope.recipient_count() > kRecipientsAfterExpansionMax) {

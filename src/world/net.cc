@@ -43,7 +43,12 @@ IpAddress unmapped(const IpAddress& address) {
 }
 
 std::string v4_text(const uint8_t* octets) {
-    return fmt::format("{}.{}.{}.{}", octets[0], octets[1], octets[2], octets[3]);
+    std::string out;
+    for (std::size_t i = 0; i < 4; i++) {
+        if (i > 0) out += '.';
+        out += std::to_string(octets[i]);
+    }
+    return out;
 }
 
 // RFC 5952 §4: lower case, no leading zeros, "::" for the first of the longest runs of two or more
@@ -144,8 +149,9 @@ bool IpNetwork::contains(const IpAddress& address) const {
 }
 
 std::string IpEndpoint::text() const {
-    return address.family == IpAddress::Family::V4 ? fmt::format("{}:{}", address.text(), port)
-                                                   : fmt::format("[{}]:{}", address.text(), port);
+    std::string host = address.text();
+    if (address.family == IpAddress::Family::V6) host = "[" + host + "]";
+    return std::move(host) + ":" + std::to_string(port);
 }
 
 std::string text(const Endpoint& endpoint) {

@@ -116,8 +116,9 @@ public:
     // Ends both sides. What was written before is still sent.
     virtual void close() = 0;
 
-    // The same where the peer has said that nothing more comes from it: nobody waits for its end.
-    virtual void close_after_farewell() { close(); }
+    // The peer has said that nothing more comes from it, and close() follows what is written next:
+    // they may go out together, and nobody waits for the peer's end then.
+    virtual void note_farewell() {}
 };
 
 class Listener {

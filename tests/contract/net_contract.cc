@@ -192,6 +192,18 @@ TEST_P(StreamContract, WhatWasWrittenBeforeCloseArrives) {
     });
 }
 
+TEST_P(StreamContract, LastWordsAndTheEndArriveThoughThePeerHasNotEnded) {
+    run_pair([&](World& world, Stream& client, Stream& server) -> Task<void> {
+        server.note_farewell();
+        CO_ASSERT_OK(co_await say(world, server, "221 "));
+        CO_ASSERT_OK(co_await say(world, server, "bye\r\n"));
+        server.close();
+        std::string got;
+        EXPECT_EQ(co_await read_to_end(world, client, got), "");
+        EXPECT_EQ(got, "221 bye\r\n");
+    });
+}
+
 TEST_P(StreamContract, ALargeWriteReachesASlowReader) {
     run_pair([&](World& world, Stream& client, Stream& server) -> Task<void> {
         Gathering gathering(world, 1);

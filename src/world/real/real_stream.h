@@ -23,7 +23,7 @@ public:
                                  Deadline deadline) override;
     void shut_write() override;
     void close() override;
-    void close_after_farewell() override;
+    void note_farewell() override { socket_->note_farewell(); }
 
 private:
     SocketRef socket_;

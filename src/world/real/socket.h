@@ -81,6 +81,8 @@ public:
     // What the callers have seen, for close().
     void note_written() { written_ = true; }
     void note_ended() { ended_ = true; }
+    void note_farewell() { ended_ = farewell_ = true; }
+    bool farewell() const { return farewell_; }
 
     // The system's call said EAGAIN, or read less than was asked for: a wait then lasts until the
     // next change. REQUIRES: told at once, before anything else is awaited.
@@ -121,6 +123,7 @@ private:
     bool write_shut_ = false;
     bool written_ = false;
     bool ended_ = false;  // the peer's side: end or error
+    bool farewell_ = false;
     int calls_ = 0;
     std::size_t drained_ = 0;
     std::size_t place_ = kNotLingering;  // in the loop's list
