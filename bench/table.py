@@ -31,6 +31,7 @@ ROWS = (
     ("messages/s, queue full", "rate_full", 0),
     ("from start to the first 250, s", "start_seconds", 2),
     ("queue list of one destination, s", "list_seconds", 2),
+    ("its first 20 rows, s", "list_first_seconds", 2),
     ("CPU while nothing happens, ms/s", "quiet_cpu_ms_per_second", 2),
     ("CPU of the source, ms/message", "source_cpu_ms_per_message", 3),
 )

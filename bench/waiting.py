@@ -33,7 +33,8 @@ def run(options, work, _name, _results):
         count = options.warm + 2 * probe + waiting
         figures = {"waiting": count, "memory_per_waiting": grown, "rate_empty": empty,
                    "rate_full": full, "rate_full_share": full / empty,
-                   "quiet_cpu_ms_per_second": quiet(meter), "list_seconds": listed(server, work)}
+                   "quiet_cpu_ms_per_second": quiet(meter), "list_seconds": listed(server, work),
+                   "list_first_seconds": listed(server, work, "--limit", "20")}
         server.kill()
         meter.close()
         figures["start_seconds"] = start(server)
@@ -50,13 +51,13 @@ def quiet(meter):
     return (meter.seconds() - before) * 1000 / QUIET_S
 
 
-def listed(server, work):
+def listed(server, work, *more):
     """Seconds to list one destination."""
     domain = server.recipient.partition("@")[2]
     begin = time.monotonic()
     done = subprocess.run(
         [server.binary, "queue", "list", "--socket", str(server.admin_socket), "--domain",
-         domain if work.load.domains == 1 else f"d0.{domain}"],
+         domain if work.load.domains == 1 else f"d0.{domain}", *more],
         capture_output=True, text=True, timeout=WAIT_S)
     assert done.returncode == 0 and len(done.stdout.splitlines()) > 1, done.stderr
     return time.monotonic() - begin

@@ -178,15 +178,18 @@ bool QueueFilter::is_empty() const {
 }
 
 Task<int> queue_list(world::World& world, OperatorOptions options, QueueFilter filter,
-                     Console console) {
+                     uint64_t limit, Console console) {
     if (!options.json) console.out(queue_heading());
-    bool json = options.json;
-    co_return co_await ask(world, std::move(options), {"queue list", args_of(filter)},
-                           std::move(console), queue_line, [json](const Json& summary) {
-                               if (json) return std::string();
-                               return fmt::format("{} in the queue\n{}",
-                                                  text_of(summary, "entries"), recovering(summary));
-                           });
+    admin::Request request{"queue list", args_of(filter)};
+    if (limit > 0) request.args["limit"] = limit;
+    auto finish = [json = options.json](const Json& summary) {
+        if (json) return std::string();
+        std::string entries = text_of(summary, "entries"), shown = text_of(summary, "shown");
+        std::string left_out = shown == entries ? "" : ", of which the first " + shown + " are shown";
+        return fmt::format("{} in the queue{}\n{}", entries, left_out, recovering(summary));
+    };
+    co_return co_await ask(world, std::move(options), std::move(request), std::move(console),
+                           queue_line, finish);
 }
 
 Task<int> queue_verb(world::World& world, OperatorOptions options, QueueFilter filter,

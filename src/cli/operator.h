@@ -29,8 +29,9 @@ struct QueueFilter {
     bool is_empty() const;
 };
 
+// `limit`: rows at most; 0 = all. How many match is told in any case.
 Task<int> queue_list(world::World& world, OperatorOptions options, QueueFilter filter,
-                     Console console);
+                     uint64_t limit, Console console);
 
 struct QueueVerb {
     std::string name;           // retry, hold, release, remove, bounce

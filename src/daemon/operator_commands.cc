@@ -169,8 +169,17 @@ std::vector<Json> rows_of(River& river, std::span<const queue::Handle> handles) 
 Task<Result<Json>> queue_list(River& river, Json args, admin::Rows& rows) {
     auto selection = Selection::from(args);
     if (!selection) co_return std::unexpected(selection.error());
+    std::size_t limit = SIZE_MAX;
+    if (auto given = args.find("limit"); given != args.end()) {
+        if (!given->is_number_unsigned()) co_return fail("\"limit\" is not a number of rows");
+        limit = given->get<std::size_t>();
+    }
     std::size_t count = 0;
     auto take = [&](queue::Handle handle) -> Task<Status<Error>> {
+        if (count >= limit) {  // counted all the same
+            count++;
+            co_return Status<Error>{};
+        }
         for (Json& row : rows_of(river, std::span(&handle, 1))) {  // none if it is gone meanwhile
             count++;
             if (auto written = co_await rows.write(std::move(row)); !written) co_return written;
@@ -179,7 +188,9 @@ Task<Result<Json>> queue_list(River& river, Json args, admin::Rows& rows) {
     };
     auto done = co_await for_each_selected(river, std::move(*selection), take);
     if (!done) co_return std::unexpected(done.error());
-    co_return Json{{"entries", count}, {"recovering", river.is_recovering()}};
+    co_return Json{{"entries", count},
+                   {"shown", std::min(count, limit)},
+                   {"recovering", river.is_recovering()}};
 }
 
 enum class Verb : uint8_t {

@@ -259,11 +259,14 @@ private:
         auto* list = queue->add_subcommand("list", "one line for each entry");
         common_.add_to(list);
         add_filter(list);
+        list->add_option("--limit", limit_, "rows at most; how many there are is told all the same")
+            ->check(CLI::PositiveNumber);
         list->callback([this] {
             code_ = !filter_is_sound()
                         ? cli::kExitUsage
                         : ask(common_, [this](world::World& world, cli::OperatorOptions options) {
-                              return cli::queue_list(world, std::move(options), filter_, console());
+                              return cli::queue_list(world, std::move(options), filter_, limit_,
+                                                     console());
                           });
         });
         add_asking("sites", "one line for each site, with its connections", cli::queue_sites,
@@ -436,6 +439,7 @@ private:
     cli::QueueFilter filter_;
     cli::SuppressionQuestion suppressed_;
     std::string older_than_;
+    uint64_t limit_ = 0;
     bool preview_ = false;
     bool all_ = false;
     std::string id_;

@@ -225,6 +225,11 @@ class Operated(unittest.TestCase):
                     server.ask("queue", "hold", "--all")
                     return "3 in the queue" in server.ask("queue", "list", "--state", "held")
                 wait_until(held, "all to be held")
+                listing = server.ask("queue", "list", "--limit", "2")
+                self.assertIn("3 in the queue, of which the first 2 are shown", listing)
+                self.assertEqual(listing.count(" held "), 2)
+                rows = server.ask("queue", "list", "--limit", "4", "--json").splitlines()
+                self.assertEqual(len(rows), 3)
                 self.assertIn("1 of 1 done", server.ask("queue", "remove", "--recipient",
                                                         "x@far.test"))
                 self.assertIn("1 of 1 done", server.ask("queue", "bounce", "--recipient",
