@@ -14,6 +14,9 @@ from server import wait_until
 from servers import SERVERS, share
 
 
+WARM_PER_SESSION = 3  # so that the memory of each session was used before
+
+
 class NotMeasured(Exception):
     """Why something could not be measured; no mail was lost."""
 
@@ -57,7 +60,8 @@ class Run:
         self.options, self.work, self.load, self.name = options, work, load, name
         self.messages, self.trace, self.settings, self.check = messages, trace, settings or {}, check
         self.recorder = recorder
-        self.warm = min(options.warm if load.sessions > 1 else 10, messages)
+        warm = max(options.warm, WARM_PER_SESSION * load.sessions) if load.sessions > 1 else 10
+        self.warm = min(warm, messages)
 
     def figures(self):
         with contextlib.ExitStack() as stack:

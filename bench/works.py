@@ -43,8 +43,9 @@ class Work:
 def grown(kind, what, value):
     # Many destinations share no connection; so neither do messages for one.
     queue = "messages_per_connection = 1" if kind == "relay" else ""
-    return Work(f"growth/{kind}/{what}-{value}", kind, Load(**{what: value}), OURS, 0.5, queue=queue,
-                smoke=value >= 1000)
+    servers = OURS + ("sink",) if what == "sessions" else OURS
+    return Work(f"growth/{kind}/{what}-{value}", kind, Load(**{what: value}), servers, 0.5,
+                queue=queue, smoke=value >= 1000)
 
 
 WORKS = (

@@ -226,8 +226,9 @@ Task<Status<NetError>> write_to(CoreRef core, std::span<const std::string_view> 
 
 // close_notify, then the end of the connection, or of our side.
 Task<void> part(CoreRef core) {
-    // The peer may be gone: then there is nobody to tell.
-    (void)co_await send_out(core, Deadline::after(core->clock.now(), kGoodbyeTime));
+    // A reader may have taken it along and be sending still. The peer may be gone: then there is
+    // nobody to tell.
+    (void)co_await send_in_turn(core, Deadline::after(core->clock.now(), kGoodbyeTime));
     core->parting = false;
     core->tidy();
     core->closed ? core->below->close() : core->below->shut_write();

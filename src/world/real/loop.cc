@@ -149,14 +149,15 @@ void Loop::run() {
     Monotonic awake_since = monotonic_now();
     window_began_ = awake_since;
     while (!is_stopped()) {
+        run_posted();
         batch_.swap(ready_);
         run_batch(batch_);
-        run_posted();
         if (is_stopped()) return;
         Monotonic now = monotonic_now();
         if (next_) note_busy(awake_since, now);
         wait_for_events(sleep_milliseconds(now));
         awake_since = monotonic_now();
+        turn_ = untold_.size();
         while (!untold_.empty() && !is_stopped()) {
             epoll_event event = untold_.front();
             untold_ = untold_.subspan(1);
@@ -176,6 +177,7 @@ void Loop::run_posted() {
 }
 
 void Loop::run_batch(std::vector<Work>& batch) {
+    turn_ = batch.size();
     for (Work& work : batch) {
         if (is_stopped()) break;
         work();

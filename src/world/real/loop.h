@@ -69,6 +69,9 @@ public:
     void post(Work work);
     void spawn(Task<void> task);
 
+    // Whether nobody but the caller has something to do in this turn of the loop.
+    bool is_alone() const { return turn_ <= 1; }
+
     // Sets or moves a timer.
     void schedule(TimerHeap::Node& node, Monotonic moment);
 
@@ -122,6 +125,7 @@ private:
     RootLink roots_;
     std::array<epoll_event, kEventsPerWait> events_;
     std::span<epoll_event> untold_;  // of the last wait
+    std::size_t turn_ = 0;           // how many things are done one after the other now
     std::vector<boost::intrusive_ptr<Socket>> lingering_;
 
     Loop* next_ = nullptr;  // open while this one is crowded

@@ -101,6 +101,7 @@ Task<Status<NetError>> write_to(SocketRef socket, std::span<const std::string_vi
                                 Deadline deadline) {
     Progress progress{pieces};
     progress.advance(0);  // over empty pieces
+    co_await socket->last_place();
     while (true) {
         co_await socket->turn();
         if (socket->closed() || socket->write_shut()) {

@@ -302,6 +302,30 @@ TEST_F(RealWorldTest, ClientsComeToTheFirstShardAsLongAsItHasTime) {
     });
 }
 
+TEST_F(RealWorldTest, AWriteLetsThoseComeFirstWhoHaveSomethingElseToDo) {
+    run_to_its_end([&](RealWorld& real, World& world) -> Task<void> {
+        auto listener = *world.net.listen(unix_at("s"), {});
+        auto client = *co_await world.net.connect(unix_at("s"), std::nullopt, patience());
+        auto server = *co_await listener->accept();
+        std::vector<std::string> order;
+        Signal done(world.executor, world.clock);
+        auto write = [&](std::string_view name) -> Task<void> {
+            std::array<std::string_view, 1> pieces{"x"};
+            EXPECT_TRUE((co_await server->write(pieces, patience())).has_value());
+            order.emplace_back(name);
+            done.notify_all();
+        };
+        auto other = [&]() -> Task<void> {
+            order.emplace_back("other");
+            co_return;
+        };
+        real.executor().spawn(write("written"));
+        real.executor().spawn(other());
+        while (order.size() < 2) co_await done.wait(patience());
+        EXPECT_THAT(order, ElementsAre("other", "written"));
+    });
+}
+
 TEST_F(RealWorldTest, SignalsAreCalledOnShardZero) {
     run({.shards = 2, .workers = 1}, [&](RealWorld& real, World& world) -> Task<void> {
         int calls = 0;

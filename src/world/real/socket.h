@@ -57,6 +57,7 @@ public:
     };
     struct Wait;
     struct Turn;
+    struct LastPlace;
 
     // What it is to its loop.
     enum class Kind : uint8_t {
@@ -77,6 +78,11 @@ public:
 
     // co_await before each try: goes on at once, but now and then lets others run first.
     Turn turn();
+
+    // co_await before a write: those come first who have something else to do in this turn of the
+    // loop. So replies go out one behind the other, which costs both sides less: the ways through
+    // the program and the system stay warm, and a peer of many connections is woken once.
+    LastPlace last_place();
 
     // What the callers have seen, for close().
     void note_written() { written_ = true; }
@@ -163,7 +169,16 @@ struct Socket::Turn {
     void await_resume() const {}
 };
 
+struct Socket::LastPlace {
+    Socket& socket;
+
+    bool await_ready() const { return socket.loop_.is_alone(); }
+    void await_suspend(std::coroutine_handle<> waiting) { socket.loop_.post(waiting); }
+    void await_resume() const {}
+};
+
 inline Socket::Wait Socket::wait(Side side, Deadline deadline) { return {*this, side, deadline}; }
 inline Socket::Turn Socket::turn() { return {*this}; }
+inline Socket::LastPlace Socket::last_place() { return {*this}; }
 
 }  // namespace postrider::world::real
