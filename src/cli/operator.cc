@@ -185,7 +185,8 @@ Task<int> queue_list(world::World& world, OperatorOptions options, QueueFilter f
     auto finish = [json = options.json](const Json& summary) {
         if (json) return std::string();
         std::string entries = text_of(summary, "entries"), shown = text_of(summary, "shown");
-        std::string left_out = shown == entries ? "" : ", of which the first " + shown + " are shown";
+        std::string left_out =
+            shown == entries ? "" : ", of which the first " + shown + " are shown";
         return fmt::format("{} in the queue{}\n{}", entries, left_out, recovering(summary));
     };
     co_return co_await ask(world, std::move(options), std::move(request), std::move(console),

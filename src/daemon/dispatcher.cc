@@ -64,13 +64,11 @@ void Dispatcher::accept(std::shared_ptr<const spool::StoredMessage> message) {
         MessageId id = message->envelope.id;
         MemoryCharge charge(account_);
         std::size_t octets = message->inline_content ? message->inline_content->size() : 0;
-        // One that is held waits on disk.
-        bool keep = !message->envelope.hold_until && account_.is_roomy() &&
-                    !forced(Switch::DaemonContentNotKept) && charge.grow_to(octets);
-        int entries = enqueue(*message, /*age=*/{}, std::nullopt);
-        if (keep && entries > 0) {
-            kept_.emplace(id, Kept{std::move(message), std::move(charge), entries});
-        }
+        // What is held, or is for a site that does not answer, waits on disk.
+        Enqueued queued = enqueue(*message, /*age=*/{}, std::nullopt);
+        bool keep = queued.soon && account_.is_roomy() && !forced(Switch::DaemonContentNotKept) &&
+                    charge.grow_to(octets);
+        if (keep) kept_.emplace(id, Kept{std::move(message), std::move(charge), queued.entries});
         wake();
     };
     if (world_.executor.current_shard() == 0) {
@@ -80,9 +78,9 @@ void Dispatcher::accept(std::shared_ptr<const spool::StoredMessage> message) {
     }
 }
 
-// Puts the waiting recipients into the queue, one entry per site; says how many entries.
-int Dispatcher::enqueue(const spool::StoredMessage& message, Duration age,
-                        std::optional<Wall> due) {
+// Puts the waiting recipients into the queue, one entry per site.
+Dispatcher::Enqueued Dispatcher::enqueue(const spool::StoredMessage& message, Duration age,
+                                         std::optional<Wall> due) {
     auto settings = settings_.now();
     using Site = std::pair<std::string, queue::SiteKind>;
     std::map<Site, std::vector<uint32_t>> sites;
@@ -107,7 +105,9 @@ int Dispatcher::enqueue(const spool::StoredMessage& message, Duration age,
     std::string sender = sender_of(message.envelope);
     Monotonic now = world_.clock.now();
     Moments moments = moments_of(message, age);
+    Enqueued queued{.entries = static_cast<int>(sites.size())};
     for (const auto& [site, recipients] : sites) {
+        queued.soon |= !moments.held_until && !scheduler_.is_suspended(site.first, now);
         Monotonic at =
             due ? queue::monotonic_due(*due, world_.clock.wall(), now,
                                        queue::longest_delay(scheduler_.options().of(site.second)))
@@ -128,7 +128,7 @@ int Dispatcher::enqueue(const spool::StoredMessage& message, Duration age,
                                               now);
         domains_.note(handle, domain_of(message.envelope, recipients));
     }
-    return static_cast<int>(sites.size());
+    return queued;
 }
 
 void Dispatcher::wake() {

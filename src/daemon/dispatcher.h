@@ -101,7 +101,11 @@ private:
     };
 
     // Into the queue, and out of it.
-    int enqueue(const spool::StoredMessage& message, Duration age, std::optional<Wall> due);
+    struct Enqueued {
+        int entries = 0;
+        bool soon = false;  // one of them may be tried now
+    };
+    Enqueued enqueue(const spool::StoredMessage& message, Duration age, std::optional<Wall> due);
     Task<void> run_recovery(std::vector<spool::RecoveredMessage> messages, bool clean_stop);
     Task<std::vector<spool::RecoveredMessage>> recover_readable(
         std::vector<spool::RecoveredMessage> messages, bool clean_stop);

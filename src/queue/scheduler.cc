@@ -118,6 +118,11 @@ std::optional<Job> Scheduler::next_on(std::string_view key, Monotonic now) {
     return start(index, now);
 }
 
+bool Scheduler::is_suspended(std::string_view key, Monotonic now) const {
+    uint32_t index = sites_.find(key);
+    return index != kNone && sites_[index].suspended && sites_[index].suspended_until > now.ns;
+}
+
 // Moves what has become due, at most kMovesPerCall of it; true if there is more. Stops at the
 // first entry that leads to a decision of its own.
 bool Scheduler::move_due(Monotonic now, std::optional<Decision>& decision) {

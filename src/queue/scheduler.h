@@ -222,6 +222,9 @@ public:
     // Nothing when the entry is gone.
     std::optional<EntryState> state_of(Handle handle) const;
 
+    // Whether this site is left alone at the moment, and what comes for it will wait for long.
+    bool is_suspended(std::string_view site, Monotonic now) const;
+
     // New options, from now on; what was decided before stays. O(sites).
     void reconfigure(Options options, Monotonic now);
 

@@ -207,8 +207,11 @@ TEST(Suspension, DeadSiteIsLeftAloneAndThenProbedByOne) {
     ASSERT_TRUE(site.suspended_until);
     EXPECT_EQ(*site.suspended_until, at(minutes(2)));  // the last two failures did not add to it
     EXPECT_EQ(b.sleep(), at(minutes(2)));
+    EXPECT_TRUE(b.queue.is_suspended("dead", b.now));
+    EXPECT_FALSE(b.queue.is_suspended("another", b.now));
 
     b.now = at(minutes(2));
+    EXPECT_FALSE(b.queue.is_suspended("dead", b.now)) << "it is to be probed";
     std::vector<Job> probe = b.jobs();
     ASSERT_EQ(probe.size(), 1u);
     EXPECT_TRUE(probe[0].probe);
