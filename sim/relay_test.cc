@@ -438,29 +438,6 @@ TEST(Relay, AHostThatComesBackGetsEverythingWithinAnHourAndAHalf) {
     EXPECT_EQ(expect_one_outcome_each(scene).taken, uint64_t(letters));
 }
 
-TEST(Relay, WhatComesForADeadHostTakesNoMemoryWhileItWaits) {
-    const int letters = fewer(100);
-    RelayScene scene(19, "backoff_first = \"1h\"");
-    ForeignHost& far = scene.add_far("far.example", {.cuts_per_1000 = 1000});
-    scene.boot();
-    auto post = [&](int count) {
-        for (int i = 0; i < count; i++) {
-            scene.client.post({.to = {"user@far.example"}, .octets = 20'000});
-        }
-        scene.run_until_accepted();
-    };
-    for (int round = 0; round < 20; round++) {  // until it is left alone
-        post(1);
-        scene.sim.run_for(5s);
-    }
-    std::size_t before = scene.server.river().memory().used();
-    post(letters);
-    EXPECT_EQ(scene.server.river().memory().used(), before);
-    far.manners = {};
-    scene.run_until_done(24h);
-    EXPECT_EQ(expect_one_outcome_each(scene).taken, uint64_t(letters) + 20);
-}
-
 // --- resolver and clock
 
 TEST(Relay, AResolverThatIsDownSendsNothingBack) {

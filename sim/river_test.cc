@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "sim/mailbox_check.h"
+#include "sim/relay_scene.h"
 #include "sim/river_host.h"
 
 namespace postrider::sim {
@@ -153,6 +154,30 @@ TEST(River, MemoryStaysBelowItsLimitHoweverManyClientsCome) {
     EXPECT_GT(river.client.book().codes[452] + river.client.book().codes[421], 0u);
     river.expect_everything_arrives();
     EXPECT_EQ(river.server.river().memory().used(), 0u) << "everything is given back";
+}
+
+TEST(River, WhatComesForADeadHostTakesNoMemoryWhileItWaits) {
+    constexpr int kLetters = 30;
+    RelayScene scene(19, "backoff_first = \"1h\"");
+    ForeignHost& far = scene.add_far("far.example", {.cuts_per_1000 = 1000});
+    scene.boot();
+    auto post = [&](int count) {
+        for (int i = 0; i < count; i++) {
+            scene.client.post({.to = {"user@far.example"}, .octets = 20'000});
+        }
+        scene.run_until_accepted();
+    };
+    for (int round = 0; round < kLetters; round++) {  // until it is left alone
+        post(1);
+        scene.sim.run_for(5s);
+    }
+    std::size_t before = scene.server.river().memory().used();
+    post(kLetters);
+    EXPECT_EQ(scene.server.river().memory().used(), before);
+    far.manners = {};
+    scene.run_until_done(24h);
+    EXPECT_EQ(scene.check().taken, 2u * kLetters);
+    EXPECT_TRUE(scene.faults().empty()) << scene.faults().front();
 }
 
 TEST(River, StoppingIsToldToIdleClientsAndLetsTransactionsEnd) {
