@@ -116,7 +116,8 @@ TEST(SmtpDelivery, AConnectionThatIsUsedUpIsReplacedOnce) {
     EXPECT_EQ(scene.peers.size(), 3u);
 }
 
-// Some hosts count recipients, not messages.
+// Some hosts count recipients, not messages. In the midst of a message what was taken is settled
+// first.
 TEST(SmtpDelivery, AConnectionOverWhichNoMoreRecipientsAreTakenIsReplacedOnce) {
     Scene scene;
     const Step full{"250 ok\r\n452 4.5.3 enough for one visit\r\n554 no recipients\r\n",
@@ -124,14 +125,29 @@ TEST(SmtpDelivery, AConnectionOverWhichNoMoreRecipientsAreTakenIsReplacedOnce) {
     scene.serve({{kGreets, kPipelines, kGo, kTakesAndGoesOn, full, kBye},
                  {kGreets, kPipelines, full, kBye}});
     scene.run(scene.client, to(kMx), [&](World&, SmtpConnection& connection) -> Task<void> {
-        for (int i = 0; i < 2; ++i) {
+        for (bool is_first : {true, false}) {
             SmtpAttempt got = co_await connection.send(job());
-            EXPECT_EQ(got.results.at(0).verdict, i < 1 ? Verdict::Relayed : Verdict::Temporary)
-                << i << got.dialogue.text();
+            EXPECT_EQ(got.results.at(0).verdict, is_first ? Verdict::Relayed : Verdict::Temporary)
+                << got.dialogue.text();
         }
         co_await connection.close();
     });
     EXPECT_EQ(scene.peers.size(), 2u);
+
+    Scene midst;
+    midst.serve({{kGreets, kPipelines, kGo, kTakesAndGoesOn, full, kBye}});
+    midst.run(midst.client, to(kMx), [&](World&, SmtpConnection& connection) -> Task<void> {
+        for (bool is_continued : {false, true}) {
+            SmtpJob part = job();
+            part.is_continued = is_continued;
+            SmtpAttempt got = co_await connection.send(std::move(part));
+            EXPECT_EQ(got.results.at(0).kind,
+                      is_continued ? FailureKind::TooManyRecipients : FailureKind::Other)
+                << got.dialogue.text();
+        }
+        co_await connection.close();
+    });
+    EXPECT_EQ(midst.peers.size(), 1u);
 }
 
 // "250" and "421" in one segment: the message was taken, and must not be sent again.

@@ -181,11 +181,12 @@ private:
         domain_ = std::move(group.domain);
         while (!recipients.empty()) {
             if (!connection_ || hop_ != hop) connect_to(hop);
-            auto attempt =
-                co_await connection_->send({.envelope = envelope,
-                                            .content = spool::open_content(*message, world_.disk),
-                                            .recipients = recipients,
-                                            .header_octets = message->header_octets});
+            auto attempt = co_await connection_->send(
+                {.envelope = envelope,
+                 .content = spool::open_content(*message, world_.disk),
+                 .recipients = recipients,
+                 .header_octets = message->header_octets,
+                 .is_continued = !answers.empty() || !done.results.empty()});
             note(attempt, done);
             bool none = attempt.results.empty();
             for (RecipientResult& result : attempt.results) {

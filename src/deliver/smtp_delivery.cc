@@ -93,9 +93,10 @@ bool is_unanswered(const TransactionResult& result) {
 }
 
 // Whether the peer wants no more over this connection, but does not say so with 421: "452 4.5.3 Too
-// many messages sent" to MAIL, or to each RCPT, which would greet every message after it.
-bool is_used_up(const TransactionResult& result) {
-    bool counts = result.stage == Stage::Mail || result.stage == Stage::Rcpt;
+// many messages sent" to MAIL, or to each RCPT, which would greet every message after it. In the
+// midst of a message what was taken is settled before the rest goes elsewhere.
+bool is_used_up(const TransactionResult& result, bool is_continued) {
+    bool counts = result.stage == Stage::Mail || (result.stage == Stage::Rcpt && !is_continued);
     return result.state == TransactionResult::State::Temporary && counts && result.reply &&
            result.reply->code == 452 && result.status == EnhancedStatus{4, 5, 3};
 }
@@ -454,7 +455,9 @@ SmtpAttempt SmtpConnection::finished(const SmtpJob& job, std::vector<Transaction
         std::ranges::all_of(results, [](const TransactionResult& result) {
             return result.state == TransactionResult::State::NotTried || is_unanswered(result);
         });
-    used_up_ = std::ranges::all_of(results, is_used_up);
+    used_up_ = std::ranges::all_of(results, [&](const TransactionResult& result) {
+        return is_used_up(result, job.is_continued);
+    });
     out.try_next_host = died_unanswered_;
     if (closed) stream_.reset();
     session_->transcript().stamp(clock_.wall());

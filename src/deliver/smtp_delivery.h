@@ -12,7 +12,8 @@
 //      by the final dot: the connection is broken off. (BINARYMIME goes by BDAT, as it is.)
 //   4. A connection that was kept open and has died meanwhile costs no failure: the job starts anew
 //      on a fresh one, if nothing of it was answered yet. So it is with one over which the peer
-//      takes no more (421 to MAIL; 452 4.5.3 to MAIL, or to every RCPT).
+//      takes no more (421 to MAIL; 452 4.5.3 to MAIL, or to every RCPT, unless the job goes on with
+//      a message).
 //   5. Nothing of a message goes out in plaintext unless the host's TlsPolicy allows it. Where TLS
 //   is
 //      opportunistic and a handshake fails, plaintext is tried once over a fresh connection, and
@@ -87,6 +88,7 @@ struct SmtpJob {
     std::shared_ptr<ContentReader> content;
     std::vector<uint32_t> recipients;     // numbers, of one variant; at least one
     uint64_t header_octets = UINT64_MAX;  // of the content; more than there is = unknown
+    bool is_continued = false;            // results of the same message are not settled yet
 };
 
 struct SmtpAttempt {
