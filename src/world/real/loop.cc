@@ -137,8 +137,11 @@ bool Loop::watch(int fd, Watched& watched) {
 }
 
 void Loop::unwatch(int fd, Watched& watched) {
-    // Said also of what is closed next: a copy of the descriptor, as listeners have, would keep it.
     ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+    forget(watched);
+}
+
+void Loop::forget(const Watched& watched) {
     for (epoll_event& event : untold_) {
         if (event.data.ptr == &watched) event.data.ptr = nullptr;
     }

@@ -156,7 +156,14 @@ void Socket::drain() {
 
 void Socket::finish_close() {
     closed_ = true;
-    if (std::exchange(watched_, false)) loop_.unwatch(fd_.get(), *this);
+    if (std::exchange(watched_, false)) {
+        // A listener may have copies, which would be watched on.
+        if (kind_ == Kind::Door) {
+            loop_.unwatch(fd_.get(), *this);
+        } else {
+            loop_.forget(*this);
+        }
+    }
     if (fd_) {
         if (kind_ == Kind::Door) loop_.remove_door(*this);
         if (kind_ == Kind::Client) loop_.note_client_gone();
