@@ -22,26 +22,44 @@ std::string why_not_connected(const std::string& path, const world::NetError& er
     }
 }
 
+constexpr std::string_view kNotUnderstood = "the server's answer is not understood";
+constexpr std::string_view kRowBegins = "{\"row\":";
+
 // Handles one line of the answer; a value means that it was the last.
 std::optional<Result<Json>> handle_line(std::string_view line,
-                                        const std::function<void(const Json&)>& on_row) {
-    Json value = Json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (!value.is_object()) return fail("the server's answer is not understood");
-    if (auto row = value.find("row"); row != value.end()) {
-        on_row(*row);
+                                        const std::function<void(std::string_view)>& on_row) {
+    if (line.starts_with(kRowBegins) && line.ends_with('}')) {
+        line.remove_prefix(kRowBegins.size());
+        line.remove_suffix(1);
+        on_row(line);
         return std::nullopt;
     }
+    Json value = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (!value.is_object()) return fail(std::string(kNotUnderstood));
     if (auto error = value.find("error"); error != value.end() && error->is_string()) {
         return fail(error->get<std::string>());
     }
     if (auto done = value.find("done"); done != value.end()) return *done;
-    return fail("the server's answer is not understood");
+    return fail(std::string(kNotUnderstood));
 }
 
 }  // namespace
 
 Task<Result<Json>> call(world::World& world, std::string socket_path, Request request,
                         std::function<void(const Json&)> on_row) {
+    bool understood = true;
+    auto parsed = [&](std::string_view text) {
+        Json row = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+        understood = understood && row.is_object();
+        if (understood) on_row(row);
+    };
+    auto done = co_await call_for_text(world, std::move(socket_path), std::move(request), parsed);
+    if (!understood) co_return fail(std::string(kNotUnderstood));
+    co_return done;
+}
+
+Task<Result<Json>> call_for_text(world::World& world, std::string socket_path, Request request,
+                                 std::function<void(std::string_view)> on_row) {
     auto stream = co_await world.net.connect(world::UnixEndpoint{socket_path}, std::nullopt,
                                              Deadline::after(world.clock.now(), kConnectTime));
     if (!stream) co_return fail(why_not_connected(socket_path, stream.error()));

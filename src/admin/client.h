@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "admin/protocol.h"
 #include "base/task.h"
@@ -18,5 +19,10 @@ namespace postrider::admin {
 // summary. Waits at most 30 s for the server to begin, and 60 s between two pieces of an answer.
 Task<Result<Json>> call(world::World& world, std::string socket_path, Request request,
                         std::function<void(const Json&)> on_row);
+
+// The same, for a caller who passes rows on: each comes as the server has written it, one object of
+// JSON, not looked into.
+Task<Result<Json>> call_for_text(world::World& world, std::string socket_path, Request request,
+                                 std::function<void(std::string_view)> on_row);
 
 }  // namespace postrider::admin

@@ -50,6 +50,74 @@ TEST(AdminProtocol, AnswersAreOneLineEach) {
     EXPECT_EQ(error_line("no such \"thing\""), "{\"error\":\"no such \\\"thing\\\"\"}\n");
 }
 
+TEST(AdminProtocol, ARowMemberByMemberIsReadAsOneMadeAtOnce) {
+    const std::string texts[] = {"",
+                                 "plain text",
+                                 "a \"quoted\" \\ word",
+                                 "two\nlines\t",
+                                 "\x7F",
+                                 "caf\xC3\xA9",
+                                 "caf\xE9",
+                                 std::string(1, '\0')};
+    for (const std::string& text : texts) {
+        std::string line = "before\n";
+        RowWriter row(line);
+        row.add_text("text", text);
+        row.add_number("number", 18'446'744'073'709'551'615U);
+        row.add_flag("yes", true);
+        row.add_flag("no", false);
+        row.add_seconds("age", std::chrono::microseconds(86'400'005'999));
+        row.add_seconds("past", -std::chrono::seconds(3));
+        row.end();
+        ASSERT_TRUE(line.starts_with("before\n") && line.ends_with("}\n"));
+        std::string expected = row_line({{"text", text},
+                                         {"number", 18'446'744'073'709'551'615U},
+                                         {"yes", true},
+                                         {"no", false},
+                                         {"age", 86'400.005},
+                                         {"past", 0.0}});
+        EXPECT_EQ(Json::parse(line.substr(7)), Json::parse(expected)) << text;
+    }
+}
+
+TEST(AdminProtocol, ARowIsReadMemberByMember) {
+    const Json row{{"text", "plain"},  {"quoted", "a \"b\" \\\\ \n caf\xC3\xA9"},
+                   {"empty", ""},      {"number", -12.5},
+                   {"flag", false},    {"nothing", nullptr},
+                   {"odd \"key\"", 7}, {"comma", "a,b}{"},
+                   {"\\", "\\"}};
+    std::string line = row_line(row);
+    Json read = Json::object();
+    RowReader members(std::string_view(line).substr(7, line.size() - 9));
+    for (std::string_view key, value; members.next(key, value);) {
+        // One member at a time: views hold until the next call.
+        read[std::string(key)] = std::string(value);
+    }
+    EXPECT_EQ(read.size(), row.size());
+    for (const auto& [key, value] : row.items()) {
+        EXPECT_EQ(read[key], value.is_string() ? value.get<std::string>() : value.dump()) << key;
+    }
+}
+
+TEST(AdminProtocol, ARowThatIsNoneEndsWhereItIsNot) {
+    for (std::string_view text :
+         {"", "{", "[]", "{\"a\"", "{\"a\":", "{\"a\":\"b", "{\"a\":\"b\\", "{\"a\":\"\\q\"}",
+          "{\"a\":1", "{\"a\":[1]}", "{\"a\":{}}", "{a:1}", "{\"a\":}", "x"}) {
+        std::string_view key, value;
+        EXPECT_FALSE(RowReader(text).next(key, value)) << text;
+    }
+    std::string_view key, value;
+    RowReader members(R"({"a":1 "b":2})");
+    EXPECT_TRUE(members.next(key, value));
+    EXPECT_FALSE(members.next(key, value));
+}
+
+TEST(AdminProtocol, ARowMayBeEmpty) {
+    std::string line;
+    RowWriter(line).end();
+    EXPECT_EQ(line, "{\"row\":{}}\n");
+}
+
 TEST(AdminProtocol, OctetsThatAreNoUtf8AreReplaced) {
     EXPECT_EQ(row_line({{"reason", "caf\xE9"}}), "{\"row\":{\"reason\":\"caf\xEF\xBF\xBD\"}}\n");
 }

@@ -21,9 +21,11 @@ public:
     StreamRows(world::Clock& clock, world::Stream& stream) : clock_(clock), stream_(stream) {}
 
     // Small rows are gathered; a long list goes out in blocks.
-    Task<Status<Error>> write(Json row) override {
-        pending_ += row_line(row);
-        if (pending_.size() < 16 * 1024) co_return Status<Error>{};
+    Task<Status<Error>> write(Json row) override { co_return co_await write_lines(row_line(row)); }
+
+    Task<Status<Error>> write_lines(std::string_view lines) override {
+        pending_ += lines;
+        if (pending_.size() < kBlockOctets) co_return Status<Error>{};
         co_return co_await flush();
     }
 
@@ -33,6 +35,8 @@ public:
     }
 
 private:
+    static constexpr std::size_t kBlockOctets = 16 * 1024;
+
     Task<Status<Error>> flush() {
         std::string out = std::exchange(pending_, {});
         std::array<std::string_view, 1> pieces{out};

@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "admin/protocol.h"
 #include "base/task.h"
@@ -26,6 +27,8 @@ public:
     virtual ~Rows() = default;
     // The error is the stream's: the operator went away; stop.
     virtual Task<Status<Error>> write(Json row) = 0;
+    // Whole lines, as RowWriter makes them.
+    virtual Task<Status<Error>> write_lines(std::string_view lines) = 0;
 };
 
 // Returns the summary for the last line, or what went wrong as a sentence.

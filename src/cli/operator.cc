@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+#include <tuple>
+
 #include "admin/client.h"
 
 namespace postrider::cli {
@@ -18,24 +21,80 @@ std::string text_of(const Json& row, const char* key) {
 
 // "3d 4h", "12m 5s": the two largest units.
 std::string span_text(double seconds) {
+    constexpr std::tuple<long, std::string_view, long, std::string_view> kUnits[] = {
+        {86'400, "d ", 3'600, "h"}, {3'600, "h ", 60, "m"}, {60, "m ", 1, "s"}};
     auto rest = static_cast<long>(seconds);
-    if (rest >= 86'400) return fmt::format("{}d {}h", rest / 86'400, rest % 86'400 / 3'600);
-    if (rest >= 3'600) return fmt::format("{}h {}m", rest / 3'600, rest % 3'600 / 60);
-    if (rest >= 60) return fmt::format("{}m {}s", rest / 60, rest % 60);
-    return fmt::format("{}s", rest);
+    for (const auto& [unit, name, smaller, smaller_name] : kUnits) {
+        if (rest < unit) continue;
+        std::string out = std::to_string(rest / unit);
+        out += name;
+        out += std::to_string(rest % unit / smaller);
+        out += smaller_name;
+        return out;
+    }
+    return std::to_string(rest) + "s";
 }
 
-std::string queue_line(const Json& row) {
-    return fmt::format("{:<13} {:<9} {:>4} {:>8} {:>8} {:>3}  {:<28} {}\n", text_of(row, "id"),
-                       text_of(row, "state"), text_of(row, "recipients"),
-                       span_text(row.value("age_seconds", 0.0)),
-                       span_text(row.value("due_in_seconds", 0.0)), text_of(row, "attempts"),
-                       text_of(row, "site"), text_of(row, "last_failure"));
+double number_in(std::string_view text) {
+    double number = 0;
+    std::from_chars(text.data(), text.data() + text.size(), number);
+    return number;
+}
+
+// One line of the list of the queue.
+struct QueueColumns {
+    std::string id, state, recipients, age, due, attempts, site, last_failure;
+
+    std::string line() const {
+        std::string out;
+        out.reserve(120);
+        auto left = [&](const std::string& text, std::size_t width) {
+            out += text;
+            if (text.size() < width) out.append(width - text.size(), ' ');
+        };
+        auto right = [&](const std::string& text, std::size_t width) {
+            if (text.size() < width) out.append(width - text.size(), ' ');
+            out += text;
+        };
+        left(id, 14);
+        left(state, 9);
+        right(recipients, 5);
+        right(age, 9);
+        right(due, 9);
+        right(attempts, 4);
+        out += "  ";
+        left(site, 28);
+        out += ' ';
+        out += last_failure;
+        out += '\n';
+        return out;
+    }
+};
+
+// There may be a million of them, so they are not read as Json.
+std::string queue_line(std::string_view row) {
+    QueueColumns columns;
+    std::string_view after;
+    std::string_view key, value;
+    for (admin::RowReader members(row); members.next(key, value);) {
+        if (key == "id") columns.id = value;
+        if (key == "state") columns.state = value;
+        if (key == "recipients") columns.recipients = value;
+        if (key == "age_seconds") columns.age = span_text(number_in(value));
+        if (key == "due_in_seconds") columns.due = span_text(number_in(value));
+        if (key == "attempts") columns.attempts = value;
+        if (key == "site") columns.site = value;
+        if (key == "last_failure") columns.last_failure = value;
+        if (key == "done" && value == "false") {
+            after = "              (not done: it has changed meanwhile)\n";
+        }
+    }
+    return columns.line().append(after);
 }
 
 std::string queue_heading() {
-    return fmt::format("{:<13} {:<9} {:>4} {:>8} {:>8} {:>3}  {:<28} {}\n", "ID", "STATE", "RCPT",
-                       "AGE", "DUE IN", "TRY", "SITE", "LAST FAILURE");
+    return QueueColumns{"ID", "STATE", "RCPT", "AGE", "DUE IN", "TRY", "SITE", "LAST FAILURE"}
+        .line();
 }
 
 Json args_of(const QueueFilter& filter) {
@@ -147,14 +206,22 @@ std::string story_part(const Json& row) {
     return row.dump() + "\n";
 }
 
+// What prints a row, for rows of which there are few.
+std::function<std::string(std::string_view)> read_as_json(std::string (*line)(const Json&)) {
+    return [line](std::string_view text) {
+        Json row = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+        return row.is_object() ? line(row) : std::string(text) + "\n";
+    };
+}
+
 // Asks, prints rows and, at the end, what `finish` makes of the summary.
 Task<int> ask(world::World& world, OperatorOptions options, admin::Request request, Console console,
-              std::function<std::string(const Json&)> line,
+              std::function<std::string(std::string_view)> line,
               std::function<std::string(const Json&)> finish) {
-    auto on_row = [&](const Json& row) {
-        console.out(options.json ? row.dump() + "\n" : line(row));
+    auto on_row = [&](std::string_view row) {
+        console.out(options.json ? std::string(row) + "\n" : line(row));
     };
-    auto summary = co_await admin::call(world, options.socket, std::move(request), on_row);
+    auto summary = co_await admin::call_for_text(world, options.socket, std::move(request), on_row);
     if (!summary) {
         console.err("postrider: " + summary.error().message + "\n");
         co_return kExitUnavailable;
@@ -200,13 +267,8 @@ Task<int> queue_verb(world::World& world, OperatorOptions options, QueueFilter f
     request.args["operator"] = verb.operator_name;
     if (!options.json) console.out(queue_heading());
     bool json = options.json;
-    auto line = [](const Json& row) {
-        bool skipped = row.contains("done") && !row["done"].get<bool>();
-        return queue_line(row) +
-               (skipped ? "              (not done: it has changed meanwhile)\n" : "");
-    };
-    co_return co_await ask(world, std::move(options), std::move(request), std::move(console), line,
-                           [json, preview = verb.preview](const Json& summary) {
+    co_return co_await ask(world, std::move(options), std::move(request), std::move(console),
+                           queue_line, [json, preview = verb.preview](const Json& summary) {
                                if (json) return summary.dump() + "\n";
                                if (preview) {
                                    return fmt::format("{} would be touched; nothing was done\n{}",
@@ -235,27 +297,28 @@ Task<int> queue_sites(world::World& world, OperatorOptions options, Console cons
                            text_of(row, "failed"), suspended);
     };
     co_return co_await ask(world, std::move(options), {"queue sites", Json::object()},
-                           std::move(console), line, [](const Json&) { return std::string(); });
+                           std::move(console), read_as_json(line),
+                           [](const Json&) { return std::string(); });
 }
 
 Task<int> show(world::World& world, OperatorOptions options, std::string id, Console console) {
     admin::Request request{"show", {{"id", id}}};
     co_return co_await ask(world, std::move(options), std::move(request), std::move(console),
-                           story_part, [](const Json&) { return std::string(); });
+                           read_as_json(story_part), [](const Json&) { return std::string(); });
 }
 
 Task<int> status(world::World& world, OperatorOptions options, Console console) {
     bool json = options.json;
     co_return co_await ask(
         world, std::move(options), {"status", Json::object()}, std::move(console),
-        [](const Json& row) { return row.dump() + "\n"; },
+        [](std::string_view row) { return std::string(row) + "\n"; },
         [json](const Json& summary) { return (json ? summary.dump() : summary.dump(2)) + "\n"; });
 }
 
 Task<int> reload(world::World& world, OperatorOptions options, Console console) {
     co_return co_await ask(
         world, std::move(options), {"reload", Json::object()}, std::move(console),
-        [](const Json& row) { return row.dump() + "\n"; },
+        [](std::string_view row) { return std::string(row) + "\n"; },
         [](const Json&) { return std::string("reloaded\n"); });
 }
 

@@ -1,6 +1,8 @@
 #include "daemon/queue_commands.h"
 
 #include <algorithm>
+#include <deque>
+#include <optional>
 #include <span>
 
 #include "daemon/river.h"
@@ -99,62 +101,59 @@ struct Selected {
     queue::Handle handle;
     MessageId id;
     std::vector<uint32_t> recipients;
-    bool looked_at = false;  // that it matches is known without its message
 };
 
 Selected selected_of(const queue::EntryView& entry) {
     return {entry.handle, entry.message, {entry.recipients.begin(), entry.recipients.end()}};
 }
 
-Json row_of(const queue::EntryView& entry, Monotonic now) {
-    return {{"id", entry.message.text()},
-            {"site", entry.site},
-            {"sender", entry.sender},
-            {"recipients", entry.recipients.size()},
-            {"state", name(entry.state)},
-            {"attempts", entry.attempts},
-            {"age_seconds", seconds(entry.age)},
-            {"due_in_seconds", seconds(std::max(Duration{}, entry.due - now))},
-            {"last_failure", entry.attempts > 0 ? postrider::name(entry.last) : ""}};
+// Without its end, so that more can be said.
+admin::RowWriter begin_row(std::string& out, const queue::EntryView& entry, Monotonic now) {
+    admin::RowWriter row(out);
+    row.add_text("id", entry.message.text());
+    row.add_text("site", entry.site);
+    row.add_text("sender", entry.sender);
+    row.add_number("recipients", entry.recipients.size());
+    row.add_text("state", name(entry.state));
+    row.add_number("attempts", entry.attempts);
+    row.add_seconds("age_seconds", entry.age);
+    row.add_seconds("due_in_seconds", entry.due - now);
+    row.add_text("last_failure", entry.attempts > 0 ? postrider::name(entry.last) : "");
+    return row;
 }
 
-// Goes through the queue in slices; `take` is awaited for the handle of each entry that matches.
-template <typename Take>
-Task<Status<Error>> for_each_selected(River& river, Selection selection, Take take) {
+// Goes through the queue in slices: `take` is called for each entry that matches, `rest` awaited
+// behind each slice.
+template <typename Take, typename Rest>
+Task<Status<Error>> for_each_selected(River& river, Selection selection, Take take, Rest rest) {
+    queue::Scheduler& scheduler = river.dispatcher().scheduler();
     std::optional<uint32_t> from = 0;
     while (from) {
-        std::vector<Selected> found;
+        std::vector<Selected> unknown;  // only their messages tell
         Monotonic now = river.world().clock.now();
-        from = river.dispatcher().scheduler().scan(
-            *from, kSlice, selection.queue, now, [&](const queue::EntryView& entry) {
+        from =
+            scheduler.scan(*from, kSlice, selection.queue, now, [&](const queue::EntryView& entry) {
                 auto has = selection.domain.empty()
                                ? EntryDomains::Has::All
                                : river.dispatcher().domains().has(entry.handle, selection.domain);
                 if (has == EntryDomains::Has::No) return;
-                found.push_back(selected_of(entry));
-                found.back().looked_at =
-                    has == EntryDomains::Has::All && !selection.needs_message();
+                if (has == EntryDomains::Has::All && !selection.needs_message()) {
+                    take(entry, now);
+                } else {
+                    unknown.push_back(selected_of(entry));
+                }
             });
-        for (Selected& one : found) {
-            if (!one.looked_at) {
-                auto message = co_await river.spool().read(one.id);
-                if (!message || !selection.matches(**message, one.recipients)) continue;
-            }
-            if (auto taken = co_await take(one.handle); !taken) co_return taken;
+        for (const Selected& one : unknown) {
+            auto message = co_await river.spool().read(one.id);
+            if (!message || !selection.matches(**message, one.recipients)) continue;
+            now = river.world().clock.now();
+            // Not called if it is gone meanwhile.
+            scheduler.look_at(one.handle, now,
+                              [&](const queue::EntryView& entry) { take(entry, now); });
         }
+        if (auto done = co_await rest(); !done) co_return done;
     }
     co_return Status<Error>{};
-}
-
-std::vector<Json> rows_of(River& river, std::span<const queue::Handle> handles) {
-    std::vector<Json> rows;
-    Monotonic now = river.world().clock.now();
-    for (queue::Handle handle : handles) {
-        river.dispatcher().scheduler().look_at(handle, now, [&](const queue::EntryView& entry) {
-            rows.push_back(row_of(entry, now));
-        });
-    }
-    return rows;
 }
 
 Task<Result<Json>> queue_list(River& river, Json args, admin::Rows& rows) {
@@ -166,18 +165,16 @@ Task<Result<Json>> queue_list(River& river, Json args, admin::Rows& rows) {
         limit = given->get<std::size_t>();
     }
     std::size_t count = 0;
-    auto take = [&](queue::Handle handle) -> Task<Status<Error>> {
-        if (count >= limit) {  // counted all the same
-            count++;
-            co_return Status<Error>{};
-        }
-        for (Json& row : rows_of(river, std::span(&handle, 1))) {  // none if it is gone meanwhile
-            count++;
-            if (auto written = co_await rows.write(std::move(row)); !written) co_return written;
-        }
-        co_return Status<Error>{};
+    std::string lines;
+    auto take = [&](const queue::EntryView& entry, Monotonic now) {
+        if (count++ < limit) begin_row(lines, entry, now).end();  // counted all the same
     };
-    auto done = co_await for_each_selected(river, std::move(*selection), take);
+    auto rest = [&]() -> Task<Status<Error>> {
+        auto written = co_await rows.write_lines(lines);
+        lines.clear();
+        co_return written;
+    };
+    auto done = co_await for_each_selected(river, std::move(*selection), take, rest);
     if (!done) co_return std::unexpected(done.error());
     co_return Json{{"entries", count},
                    {"shown", std::min(count, limit)},
@@ -213,6 +210,15 @@ Task<bool> carry_out(River& river, Verb verb, Selected one, const std::string& w
     co_return false;
 }
 
+void add_rows(River& river, std::span<const queue::Handle> handles, std::string& lines) {
+    Monotonic now = river.world().clock.now();
+    for (queue::Handle handle : handles) {
+        river.dispatcher().scheduler().look_at(handle, now, [&](const queue::EntryView& entry) {
+            begin_row(lines, entry, now).end();
+        });
+    }
+}
+
 // Carries a verb out on some entries side by side, so that their outcomes share syncs; a row for
 // each says whether it was done.
 class SideBySide {
@@ -223,25 +229,37 @@ public:
           who_(std::move(who)),
           ended_(river.world().executor, river.world().clock) {}
 
-    Task<std::vector<Json>> run(std::span<const queue::Handle> handles) {
-        std::vector<Json> rows;
-        rows.reserve(handles.size());
+    // Adds the rows to `lines`; how many were done.
+    Task<std::size_t> run(std::span<const queue::Handle> handles, std::string& lines) {
+        std::deque<Told> all;  // each stays where it is
         Monotonic now = river_.world().clock.now();
         for (queue::Handle handle : handles) {
             river_.dispatcher().scheduler().look_at(
                 handle, now, [&](const queue::EntryView& entry) {
-                    Json& row = rows.emplace_back(row_of(entry, now));
+                    Told& told = all.emplace_back();
+                    told.row.emplace(begin_row(told.line, entry, now));
                     running_++;
-                    river_.world().executor.spawn(run_one(selected_of(entry), row));
+                    river_.world().executor.spawn(run_one(selected_of(entry), told));
                 });
         }
         while (running_ > 0) co_await ended_.wait(Deadline::never());  // each of them ends
-        co_return rows;
+        for (Told& told : all) {
+            told.row->add_flag("done", told.done);
+            told.row->end();
+            lines += told.line;
+        }
+        co_return static_cast<std::size_t>(std::ranges::count(all, true, &Told::done));
     }
 
 private:
-    Task<void> run_one(Selected one, Json& row) {
-        row["done"] = co_await carry_out(river_, verb_, std::move(one), who_);
+    struct Told {
+        std::string line;                     // as the entry stood before
+        std::optional<admin::RowWriter> row;  // writes it
+        bool done = false;
+    };
+
+    Task<void> run_one(Selected one, Told& told) {
+        told.done = co_await carry_out(river_, verb_, std::move(one), who_);
         running_--;
         ended_.notify_all();
     }
@@ -263,26 +281,28 @@ Task<Result<Json>> queue_verb(River& river, Verb verb, Json args, admin::Rows& r
                           ? without_controls(args["operator"].get<std::string>()).substr(0, 100)
                           : "an operator";
     std::vector<queue::Handle> all;
-    auto take = [&](queue::Handle handle) -> Task<Status<Error>> {
-        if (all.size() >= kSelectedMax) co_return fail("too many entries match; narrow the filter");
-        all.push_back(handle);
+    auto take = [&](const queue::EntryView& entry, Monotonic) { all.push_back(entry.handle); };
+    auto rest = [&]() -> Task<Status<Error>> {
+        if (all.size() > kSelectedMax) co_return fail("too many entries match; narrow the filter");
         co_return Status<Error>{};
     };
-    auto selected = co_await for_each_selected(river, std::move(*selection), take);
+    auto selected = co_await for_each_selected(river, std::move(*selection), take, rest);
     if (!selected) co_return std::unexpected(selected.error());
 
     std::size_t changed = 0;
     SideBySide work(river, verb, std::move(who));
-    for (std::span<const queue::Handle> rest = all; !rest.empty();) {
-        auto some = rest.first(std::min(kAtOnce, rest.size()));
-        rest = rest.subspan(some.size());
-        std::vector<Json> told = preview ? rows_of(river, some) : co_await work.run(some);
+    for (std::span<const queue::Handle> left = all; !left.empty();) {
+        auto some = left.first(std::min(kAtOnce, left.size()));
+        left = left.subspan(some.size());
+        std::string lines;
+        if (preview) {
+            add_rows(river, some, lines);
+        } else {
+            changed += co_await work.run(some, lines);
+        }
         river.dispatcher().wake();
-        for (Json& row : told) {
-            changed += row.value("done", false) ? 1 : 0;
-            if (auto written = co_await rows.write(std::move(row)); !written) {
-                co_return std::unexpected(written.error());
-            }
+        if (auto written = co_await rows.write_lines(lines); !written) {
+            co_return std::unexpected(written.error());
         }
     }
     co_return Json{{"matched", all.size()},
