@@ -5,6 +5,7 @@ build/bench/flame-WORK.svg: below the whole, above each box what it called; as w
 samples. Boxes narrower than a thousandth are left out.
 """
 
+import contextlib
 import shutil
 import subprocess
 import sys
@@ -113,8 +114,9 @@ def flame(options, work):
     folder = ROOT / "build/bench"
     folder.mkdir(parents=True, exist_ok=True)
     record = Recorder(folder / "perf.data")
-    messages = max(4, round(options.messages * work.messages))
-    figures = measure.Run(options, work, work.load, "postrider", messages, recorder=record).figures()
+    options.turns = 1
+    with contextlib.ExitStack() as stack:
+        figures = work.opened(stack, options, work, "postrider", None, recorder=record).turn()
     seen = stacks(record.path)
     record.path.unlink()
     path = folder / f"flame-{work.name.replace('/', '-')}.svg"

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import dkim
 
+import measure
 from judging import HEAD, make_key, strings
-from measure import Run, how_many
 from name_server import NameServer
 from peer import free_port
 from server import wait_until
@@ -24,22 +24,21 @@ LINE = b"The quick brown fox jumps over the lazy dog, and then it goes home.\r\n
 SIGNATURES_OCTETS = 600  # two of them are longer
 
 
-def run(options, work, name, results):
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        folder.chmod(0o755)
-        port = stack.enter_context(zones(folder, work.load.octets))
-        settings = {"more": f'[resolver]\nforwarders = ["127.0.0.1:{port}"]\n'}
-        if work.point == "verified":
-            load = replace(work.load, sender="a@author.test", content=folder / "message")
-            settings["smtp"] = "relay_networks = []"
-            check = all_passed
-        else:
-            load = replace(work.load, sender="alice@our.test")
-            settings["sign_for"] = "our.test"
-            check = all_signed
-        return Run(options, work, load, name, how_many(options, work, load, name),
-                   settings=settings, check=check).figures()
+def opened(stack, options, work, name, results, **more):
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    folder.chmod(0o755)
+    port = stack.enter_context(zones(folder, work.load.octets))
+    settings = {"more": f'[resolver]\nforwarders = ["127.0.0.1:{port}"]\n'}
+    if work.point == "verified":
+        load = replace(work.load, sender="a@author.test", content=folder / "message")
+        settings["smtp"] = "relay_networks = []"
+        check = all_passed
+    else:
+        load = replace(work.load, sender="alice@our.test")
+        settings["sign_for"] = "our.test"
+        check = all_signed
+    return measure.opened(stack, options, work, name, results, load=load, settings=settings,
+                          check=check, **more)
 
 
 @contextlib.contextmanager
@@ -67,7 +66,7 @@ def all_passed(run):
     def rows():
         text = "".join(path.read_text() for path in (run.server.data / "dmarc").glob("*"))
         found = [json.loads(line) for line in text.splitlines()]
-        return found if len(found) == run.warm + run.messages else None
+        return found if len(found) == run.given else None
     for row in wait_until(rows, "a row for each message"):
         found = row["policy_evaluated"]
         assert (found["dkim"], found["spf"]) == ("pass", "pass"), row

@@ -70,9 +70,22 @@ def sequential(folder, seconds):
         return count / (time.monotonic() - begin)
 
 
-def disk_alone(options, work, results):
-    """The same messages written by one writer, with as many syncs for each as Postrider makes."""
-    syncs = results.traced_syncs(work.name, "postrider") or 1
-    per_sync = max(1, round(work.load.octets / syncs))
-    rate, median = synced_writes(options.folder, work.load.octets, options.limit_seconds, per_sync)
-    return {"messages_per_second": rate, "octets_per_sync": per_sync, "sync_median_ms": median}
+class Disk:
+    """The same messages written by one writer, with as many syncs for each as Postrider makes; in a
+    server's place (measure.Run)."""
+
+    name = "disk"
+
+    def __init__(self, options, work, results):
+        self.options, self.work = options, work
+        syncs = results.traced_syncs(work.name, "postrider") or 1
+        self.per_sync = max(1, round(work.load.octets / syncs))
+
+    def turn(self):
+        rate, median = synced_writes(self.options.folder, self.work.load.octets,
+                                     self.options.limit_seconds, self.per_sync)
+        return {"messages_per_second": rate, "octets_per_sync": self.per_sync,
+                "sync_median_ms": median}
+
+    def end(self):
+        pass

@@ -1,4 +1,4 @@
-"""One server, once, under one work: set up, warmed up, loaded, and what that cost."""
+"""One server under one work: set up, warmed up, loaded turn by turn, and what that cost."""
 
 import contextlib
 import os
@@ -14,7 +14,8 @@ from server import wait_until
 from servers import SERVERS, share
 
 
-WARM_PER_SESSION = 3  # so that the memory of each session was used before
+WARM_PER_SESSION = 3  # messages, so that the memory of each session was used before
+TURN_PER_SESSION = 3  # at least, so that beginning and end of a turn count for little
 
 
 class NotMeasured(Exception):
@@ -29,70 +30,90 @@ def count_files(folder):
         return 0
 
 
-def run(options, work, name, results, trace=None):
-    """The figures of one run."""
+def opened(stack, options, work, name, results, trace=None, **more):
+    """Who does the work, set up and warmed up; it ends with the stack. more: see Run."""
     if name == "disk":
-        return limits.disk_alone(options, work, results)
-    load = work.load
+        return limits.Disk(options, work, results)
+    load = more.pop("load", work.load)
     if work.fed:
         most = results.median("relay", "postfix", "messages_per_second")
         if most is None:
             raise NotMeasured("its rate is half of what Postfix can relay, which is not known")
         load = replace(load, rate=most / 2)
-    return Run(options, work, load, name, how_many(options, work, load, name, trace), trace).figures()
+    return Run(stack, options, work, load, name, trace, **more)
+
+
+def calls(options, work, name, results, trace):
+    """How often each system call was made for a message, in a run of its own under strace."""
+    with contextlib.ExitStack() as stack:
+        run = opened(stack, options, work, name, results, trace)
+        begin = time.time()
+        run.turn()
+        end = time.time()
+        run.stop()  # then its trace is whole
+        counted = costs.count_calls(run.server.directory / "trace", begin, end)
+        return {name: count / run.messages for name, count in
+                sorted(counted.items(), key=lambda item: -item[1])}
+
+
+def turns(options, work):
+    """How often the work comes in a round: each time long enough for its sessions."""
+    if work.load.rate or work.fed:
+        return 1
+    most = round(options.messages * work.messages) // (TURN_PER_SESSION * work.load.sessions)
+    return max(1, min(options.turns, most))
 
 
 def how_many(options, work, load, name, trace=None):
-    """Messages, so that runs last about equally long and are disturbed alike."""
+    """Messages in a turn, so that those of all servers last about equally long and are disturbed
+    alike."""
     if load.rate:
         return max(1, round(load.rate * options.seconds))
+    messages = options.messages * work.messages
     if trace:
-        return max(4, min(500, round(options.messages * work.messages / 5)))
-    return max(4, round(options.messages * work.messages * share(name, work.kind)))
+        return max(4, min(500, round(messages / 5)))
+    return max(4, round(messages * share(name, work.kind) / turns(options, work)))
 
 
 class Run:
-    """settings: more for the server. check: called with the run when all has been done. recorder:
-    begins and ends with what is measured."""
+    """One server under one load. settings: more for the server. check: called with the run when all
+    has been done. recorder: begins and ends with what is measured."""
 
-    def __init__(self, options, work, load, name, messages, trace=None, settings=None, check=None,
+    def __init__(self, stack, options, work, load, name, trace=None, settings=None, check=None,
                  recorder=None):
         self.options, self.work, self.load, self.name = options, work, load, name
-        self.messages, self.trace, self.settings, self.check = messages, trace, settings or {}, check
+        self.trace, self.settings, self.check = trace, settings or {}, check
         self.recorder = recorder
+        self.messages = how_many(options, work, load, name, trace)
+        self.turns = 1 if trace or recorder else turns(options, work)
         warm = max(options.warm, WARM_PER_SESSION * load.sessions) if load.sessions > 1 else 10
-        self.warm = min(warm, messages)
-
-    def figures(self):
-        with contextlib.ExitStack() as stack:
-            self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            self.sink = None
-            if self.work.kind == "relay":
-                self.sink = stack.enter_context(
-                    Sink(self.options.programs, (self.warm, self.warm + self.messages),
-                         self.folder / "arrived" if self.load.timed else None))
-            self.server = self.started(stack)
-            meter = costs.CpuMeter(self.server.pid)
-            try:
-                figures, begin, end = self.measure(meter)
-                if self.check:
-                    self.check(self)
-            finally:
-                self.server.stop()  # with its last process the group is empty and the trace whole
-                meter.close()
-            if self.trace:
-                calls = costs.count_calls(self.server.directory / "trace", begin, end)
-                figures["calls"] = {name: count / self.messages for name, count in
-                                    sorted(calls.items(), key=lambda item: -item[1])}
-        return figures
-
-    def started(self, stack):
+        self.warm = min(warm, self.messages * self.turns)
+        self.given = 0  # messages in all
+        self.stopped = False
+        self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        self.sink = None
+        if work.kind == "relay":
+            told = [self.warm + turn * self.messages for turn in range(self.turns + 1)]
+            self.sink = stack.enter_context(
+                Sink(options.programs, told, self.folder / "arrived" if load.timed else None))
         try:
-            return stack.enter_context(self.server_of())
+            self.server = stack.enter_context(self.server_of())
         except AssertionError as error:
-            if self.name == "postrider":
+            if name == "postrider":
                 raise
             raise NotMeasured(str(error)) from error
+        self.meter = costs.CpuMeter(self.server.pid)
+        stack.callback(self.stop)
+        self.hand_in(self.warm, timed=False)
+        self.wait_until_done()
+        self.cpu = self.meter.seconds()
+
+    def stop(self):
+        """Again is no harm."""
+        if not self.stopped:
+            self.stopped = True
+            self.server.stop()
+            self.meter.close()
 
     def server_of(self):
         if self.name == "sink":
@@ -103,18 +124,16 @@ class Run:
                                   self.sink.port if self.sink else None, self.trace,
                                   **self.settings)
 
-    def measure(self, meter):
-        """The figures, and between which moments of the wall clock they were taken."""
-        self.hand_in(self.warm, timed=False)
-        self.wait_until_done(self.warm)
+    def turn(self):
+        """The figures of so many messages. CPU holds what the server has done since the turn before,
+        too: tidying up belongs to the work."""
         if self.recorder:
             self.recorder.begin(self.server.pid)
-        before = self.read_meters(meter)
-        before["cpu"] = meter.seconds()  # without what the reading itself cost
-        wall = time.time()
+        before = self.read_meters()
         source = self.hand_in(self.messages, self.load.timed)
-        self.sink_figures, ended_at = self.wait_until_done(self.warm + self.messages)
-        after = self.read_meters(meter)
+        sink_figures, ended_at = self.wait_until_done()
+        cpu = self.meter.seconds()
+        after = self.read_meters()
         if self.recorder:
             self.recorder.end()
         if ended_at is None:
@@ -123,15 +142,17 @@ class Run:
         figures = {
             "messages": self.messages,
             "messages_per_second": self.messages / (ended_at - source["begun_at"]),
-            "cpu_ms_per_message": spent["cpu"] * 1000 / self.messages,
-            "cpu_counted_by": meter.method,
+            "cpu_ms_per_message": (cpu - self.cpu) * 1000 / self.messages,
+            "cpu_counted_by": self.meter.method,
             "source_cpu_ms_per_message": source["cpu_seconds"] * 1000 / self.messages,
         }
+        self.cpu = cpu
         figures.update({key: value for key, value in source.items() if key.endswith("_ms")})
         if "disk" in spent:
             figures["disk_share"] = spent["disk"] / (self.messages * self.load.octets)
         if self.sink:
-            figures["sink_connections"] = self.sink_figures["connections"]
+            self.sink_figures = sink_figures
+            figures["sink_connections"] = sink_figures["connections"]
         if self.load.timed:
             self.sink.stop()
             figures["delay_median_ms"] = median_delay_ms(self.folder / "accepted",
@@ -139,26 +160,31 @@ class Run:
         if "syncs" in spent:
             figures["spool_syncs_per_message"] = spent["syncs"] / self.messages
             figures["log_share"] = spent["log"] / (self.messages * self.load.octets)
-        return figures, wall, time.time()
+        return figures
 
-    def read_meters(self, meter):
-        out = {"cpu": meter.seconds(), "disk": costs.device_octets(self.options.folder)}
+    def end(self):
+        if self.check:
+            self.check(self)
+
+    def read_meters(self):
+        out = {"disk": costs.device_octets(self.options.folder)}
         if self.name == "postrider":
             spool = self.server.status()["spool"]
             out |= {"syncs": spool["syncs"], "log": spool["octets_written"]}
         return out
 
     def hand_in(self, messages, timed):
+        self.given += messages
         return run_source(self.options, self.load, self.server.port, messages,
                           self.server.recipient, self.folder / "accepted" if timed else None)
 
-    def wait_until_done(self, count):
+    def wait_until_done(self):
         """What the sink says, and when the last message was where it belongs; None: at its 250."""
         if self.sink:
             figures = self.sink.next_figures()
             return figures, figures["last_at"]
         if self.work.kind == "maildir":
-            wait_until(lambda: count_files(self.server.mailbox) >= count,
-                       f"{count} messages in {self.server.mailbox}", 600)
+            wait_until(lambda: count_files(self.server.mailbox) >= self.given,
+                       f"{self.given} messages in {self.server.mailbox}", 600)
             return None, time.monotonic()
         return None, None

@@ -1,4 +1,4 @@
-"""The figures of one run of ./dev bench: what was measured, by work and server, one set per round."""
+"""The figures of one run of ./dev bench: what was measured, by work and server, one set per turn."""
 
 import statistics
 
@@ -6,7 +6,7 @@ import statistics
 class Results:
     def __init__(self, about):
         self.about = about
-        self.runs = {}    # work, server: the figures of each round
+        self.runs = {}    # work, server: the figures of each turn
         self.traced = {}  # work, server: calls per message under strace
         self.failures = []  # what was refused, lost or not delivered, in words
         self.given_up = set()  # servers that are not waited for again
@@ -18,9 +18,17 @@ class Results:
         self.traced.setdefault(work, {}).setdefault(server, {})[key] = calls
 
     def values(self, work, server, key):
-        """Of all rounds; none when it was not measured."""
+        """Of all turns; none when it was not measured."""
         figures = self.runs.get(work, {}).get(server, [])
         return [one[key] for one in figures if key in one]
+
+    def together(self, key, *places):
+        """For each turn in which all of these (work, server) were measured, their values."""
+        by_turn = [{(one["round"], one["turn"]): one[key]
+                    for one in self.runs.get(work, {}).get(server, []) if key in one}
+                   for work, server in places]
+        common = set(by_turn[0]).intersection(*by_turn[1:])
+        return [tuple(values[turn] for values in by_turn) for turn in sorted(common)]
 
     def median(self, work, server, key):
         values = self.values(work, server, key)

@@ -1,7 +1,7 @@
 """./dev bench: Postrider beside other mail servers, in one interleaved run, under our own load.
 
-Each work (works.py) is done by each of its servers in turn, fresh, warmed up, and again in the next
-round. Prints medians with their spread, ratios, and a verdict beside each target; writes all figures
+Each work (works.py) is done by its servers, which are fresh and warmed up, in short turns, and all of it
+again in the next round. Prints medians with their spread, ratios, and a verdict beside each target; writes all figures
 as JSON and a chart. Nothing here judges a time: it fails only when a message was refused, lost or not
 delivered.
 
@@ -9,10 +9,12 @@ docs/performance.md tells the method and what came out.
 """
 
 import argparse
+import contextlib
 import datetime
 import json
 import os
 import platform
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -65,11 +67,11 @@ def present(options, chosen):
     return out
 
 
-def attempt(options, work, name, results, *more):
-    """The figures of one run; None when there are none, which has been told then. The rest of a
-    long run is worth having; another server that failed once is not waited for again."""
+def attempt(work, name, results, do):
+    """What do() gives; None when it gives nothing, which has been told then. The rest of a long run
+    is worth having; another server that failed once is not waited for again."""
     try:
-        return work.run(options, work, name, results, *more)
+        return do()
     except measure.NotMeasured as reason:
         say(f"{work.name} is left out for {table.NAMES[name]}: {reason}")
     except (AssertionError, subprocess.TimeoutExpired) as error:
@@ -85,10 +87,11 @@ def trace(options, work, names, results):
         if name not in ("postrider", "postfix"):
             continue
         say(f"calls: {work.name}, {name}")
-        for key, calls in (("syncs", costs.SYNC_CALLS), ("all", "all")):
-            figures = attempt(options, work, name, results, calls)
-            if figures:
-                results.add_traced(work.name, name, key, figures["calls"])
+        for key, traced in (("syncs", costs.SYNC_CALLS), ("all", "all")):
+            counted = attempt(work, name, results, lambda traced=traced: measure.calls(
+                options, work, name, results, traced))
+            if counted:
+                results.add_traced(work.name, name, key, counted)
 
 
 def run_all(options):
@@ -100,27 +103,66 @@ def run_all(options):
                     "file_system": limits.file_system(options.folder)},
         "rounds": options.rounds})
     for number in range(options.rounds):
-        for work in chosen:
-            if work.once and number > 0:
-                continue
-            names = [name for name in work.servers if name in there - results.given_up]
-            if work.traced and number == 0 and not (options.smoke and work.name != "accept"):
-                trace(options, work, names, results)
-            # Who comes first changes from round to round; the disk comes last.
-            for name in sorted(names[::(-1) ** number], key=lambda name: name == "disk"):
-                figures = attempt(options, work, name, results)
-                if not figures:
-                    continue
-                figures["load"] = os.getloadavg()[0]
-                results.add(work.name, name, figures)
-                say(f"round {number + 1}: {work.name}, {name}: {summary(figures)}")
+        for together in works.in_turns(chosen):
+            places = []
+            for work in together:
+                names = [name for name in work.servers if name in there - results.given_up]
+                if work.traced and number == 0 and not (options.smoke and work.name != "accept"):
+                    trace(options, work, names, results)
+                if not work.once or number == 0:
+                    places += [(work, name) for name in names]
+            if together[0].run:
+                at_once(options, number, places, results)
+            else:
+                in_turns(options, number, places, results)
     return results
 
 
+def add(results, number, turn, work, name, figures):
+    results.add(work.name, name,
+                figures | {"round": number, "turn": turn, "load": os.getloadavg()[0]})
+
+
+def at_once(options, number, places, results):
+    for work, name in places:
+        figures = attempt(work, name, results, lambda: work.run(options, work, name, results))
+        if figures:
+            add(results, number, 0, work, name, figures)
+            say(f"round {number + 1}: {work.name}, {name}: {summary([figures])}")
+
+
+def in_turns(options, number, places, results):
+    """All of them live at the same time, and one at a time gets its load: so what disturbs the
+    machine for some seconds disturbs all of them."""
+    with contextlib.ExitStack() as stack:
+        runs = []
+        for work, name in places:
+            run = attempt(work, name, results,
+                          lambda: work.opened(stack, options, work, name, results))
+            if run:
+                runs.append((work, name, run, []))
+        for turn in range(min((measure.turns(options, work) for work, _ in places), default=0)):
+            # Who comes first changes; the disk comes last.
+            for one in sorted(runs[::(-1) ** (number + turn)], key=lambda one: one[1] == "disk"):
+                work, name, run, figures = one
+                found = attempt(work, name, results, run.turn)
+                if found:
+                    add(results, number, turn, work, name, found)
+                    figures.append(found)
+                else:
+                    runs.remove(one)
+        for work, name, run, figures in runs:
+            attempt(work, name, results, run.end)
+            say(f"round {number + 1}: {work.name}, {name}: {summary(figures)}")
+
+
 def summary(figures):
-    parts = [f"{figures[key]:.{digits}f} {label}" for label, key, digits in table.ROWS[:2]
-             if key in figures]
-    return ", ".join(parts) or ", ".join(f"{key} {value:.3g}" for key, value in figures.items())
+    """Medians, of all turns."""
+    middle = {key: statistics.median(one[key] for one in figures) for key, value in
+              figures[0].items() if isinstance(value, (int, float))}
+    parts = [f"{middle[key]:.{digits}f} {label}" for label, key, digits in table.ROWS[:2]
+             if key in middle]
+    return ", ".join(parts) or ", ".join(f"{key} {value:.3g}" for key, value in middle.items())
 
 
 def parse(words):
@@ -131,6 +173,8 @@ def parse(words):
     parser.add_argument("--smoke", action="store_true",
                         help="small numbers, in seconds: that all of it works, not how fast")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--turns", type=int, default=5,
+                        help="in each round, at most: for a work of few messages there are fewer (5)")
     parser.add_argument("--works", nargs="+", metavar="NAME", choices=works.names(), default=[],
                         help="only these works or groups of works (named below)")
     parser.add_argument("--flame", metavar="NAME", choices=works.names(),
@@ -138,7 +182,8 @@ def parse(words):
     parser.add_argument("--servers", nargs="+", metavar="NAME", choices=list(SERVERS), default=[],
                         help="only these servers: " + ", ".join(SERVERS))
     parser.add_argument("--messages", type=int, default=15000,
-                        help="for Postrider in a usual work; others get their share of it (15000)")
+                        help="for Postrider in a usual work and round; others get their share of it "
+                             "(15000)")
     parser.add_argument("--waiting", type=int, default=100_000,
                         help="messages that wait in the works of that name (100000)")
     parser.add_argument("--large", action="store_true", help="the same as --waiting 1000000")

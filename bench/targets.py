@@ -4,6 +4,8 @@ A verdict is information: it says met or not met, and nothing fails by it. A tar
 not run, or whose peer is not here, is left out.
 """
 
+import statistics
+
 CPU = "cpu_ms_per_message"
 RATE = "messages_per_second"
 DELAY = "delay_median_ms"
@@ -31,12 +33,21 @@ def as_ratio(part):
     return f"{part:.2f}" if part >= 0.3 else f"1/{1 / part:.1f}"
 
 
+def ratio(results, key, mine, theirs):
+    """Of two (work, server). In turns that alternate, each with what came next to it: then it stands
+    even where the machine is sometimes slow."""
+    pairs = results.together(key, mine, theirs) if mine[0] == theirs[0] else []
+    if pairs:
+        return statistics.median(one / other for one, other in pairs)
+    return median(results, *mine, key) / median(results, *theirs, key)
+
+
 def share(work, key, of, at_most=None, at_least=None, of_work=None, ours=OURS):
     """Ours divided by that of another server, in the same work or another one."""
     def ask(results):
         mine = median(results, work, ours, key)
         theirs = median(results, of_work or work, of, key)
-        part = mine / theirs
+        part = ratio(results, key, (work, ours), (of_work or work, of))
         return (f"{short(mine)} : {short(theirs)} = {as_ratio(part)}",
                 part <= at_most if at_least is None else part >= at_least)
     return ask
@@ -55,9 +66,14 @@ def figure(work, key, scale=1.0):
 
 
 def above_lowest(key, *works, ours=OURS):
-    """How many per cent the highest is above the lowest."""
+    """How many per cent the highest is above the lowest. In each turn all are divided by their mean,
+    so that a turn in which the machine was slow says nothing by that."""
     def value(results):
-        values = [median(results, work, ours, key) for work in works]
+        turns = results.together(key, *((work, ours) for work in works))
+        if not turns:
+            raise Missing
+        parts = [[value / statistics.mean(turn) for value in turn] for turn in turns]
+        values = [statistics.median(column) for column in zip(*parts)]
         return (max(values) / min(values) - 1) * 100
     return value
 
@@ -72,8 +88,10 @@ def of_the_least(work):
     """Ours beside the disk's bandwidth or the do-nothing sink, whichever is less."""
     def ask(results):
         mine = median(results, work, OURS, RATE)
-        least = min(median(results, work, name, RATE) for name in ("disk", "sink"))
-        return f"{short(mine)} : {short(least)} = {mine / least:.2f}", mine / least >= 0.7
+        least = min(("disk", "sink"), key=lambda name: median(results, work, name, RATE))
+        part = ratio(results, RATE, (work, OURS), (work, least))
+        return (f"{short(mine)} : {short(median(results, work, least, RATE))} = {part:.2f}",
+                part >= 0.7)
     return ask
 
 
@@ -101,9 +119,14 @@ def at_least(bound, value):
 
 def handshake(kind):
     def ask(results):
-        mine = median(results, f"tls/{kind}", OURS, CPU) - median(results, "tls/plain", OURS, CPU)
-        bare = median(results, f"tls/{kind}", "sink", CPU) - median(results, "tls/plain", "sink", CPU)
-        return f"{mine:.3f} : {bare:.3f} ms = {mine / bare:.2f}", mine <= bare * 1.2
+        turns = results.together(CPU, *((work, server) for server in (OURS, "sink")
+                                        for work in (f"tls/{kind}", "tls/plain")))
+        if not turns:
+            raise Missing
+        pairs = [(mine - plain, bare - bare_plain) for mine, plain, bare, bare_plain in turns]
+        mine, bare = (statistics.median(column) for column in zip(*pairs))
+        part = statistics.median(one / other for one, other in pairs)
+        return f"{mine:.3f} : {bare:.3f} ms = {part:.2f}", part <= 1.2
     return ask
 
 

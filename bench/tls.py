@@ -5,15 +5,14 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+import measure
 from certificates import Authority
-from measure import Run, how_many
 
 
-def run(options, work, name, _results):
-    with tempfile.TemporaryDirectory() as made:
-        folder = Path(made)
-        folder.chmod(0o755)
-        issued = Authority(folder).issue("mail.our.test", rsa=work.point == "rsa")
-        settings = {"more": issued.lines()} if name == "postrider" else {"tls": issued}
-        return Run(options, work, replace(work.load, starttls=True), name,
-                   how_many(options, work, work.load, name), settings=settings).figures()
+def opened(stack, options, work, name, results, **more):
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    folder.chmod(0o755)
+    issued = Authority(folder).issue("mail.our.test", rsa=work.point == "rsa")
+    settings = {"more": issued.lines()} if name == "postrider" else {"tls": issued}
+    return measure.opened(stack, options, work, name, results, settings=settings,
+                          load=replace(work.load, starttls=True), **more)

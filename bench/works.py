@@ -33,7 +33,9 @@ class Work:
     program: str = "postrider"
     queue: str = ""         # settings of Postrider's queue
     point: str = ""         # which of its ways full.py, sessions.py, store.py or tls.py is to go
-    run: Callable = measure.run
+    beside: str = ""        # works of the same name here take turns with each other
+    opened: Callable = measure.opened
+    run: Callable = None    # in place of turns: all of it at once
 
     @property
     def group(self):
@@ -44,8 +46,8 @@ def grown(kind, what, value):
     # Many destinations share no connection; so neither do messages for one.
     queue = "messages_per_connection = 1" if kind == "relay" else ""
     servers = OURS + ("sink",) if what == "sessions" else OURS
-    return Work(f"growth/{kind}/{what}-{value}", kind, Load(**{what: value}), servers, 0.5,
-                queue=queue, smoke=value >= 1000)
+    return Work(f"growth/{kind}/{what}-{value}", kind, Load(**{what: value}), servers,
+                queue=queue, smoke=value >= 1000, beside=f"growth/{kind}/{what}")
 
 
 WORKS = (
@@ -60,9 +62,10 @@ WORKS = (
     Work("relay-fed", "relay", Load(timed=True), fed=True),
     Work("relay-idle", "relay", Load(sessions=1, rate=20, timed=True)),
     Work("maildir", "maildir", servers=PEERS, traced=True),
-    Work("full/accept-verified", servers=OURS, point="verified", run=full.run),
-    Work("full/relay-verified", "relay", servers=OURS, point="verified", run=full.run),
-    Work("full/relay-signed", "relay", servers=OURS, point="signed", run=full.run),
+    Work("full/accept-verified", servers=OURS, point="verified",
+         opened=full.opened),
+    Work("full/relay-verified", "relay", servers=OURS, point="verified", opened=full.opened),
+    Work("full/relay-signed", "relay", servers=OURS, point="signed", opened=full.opened),
     Work("large/100-kib", load=Load(octets=100 << 10), servers=BOTH + ("disk", "sink"), messages=0.2,
          traced=True),
     Work("large/10-mib", load=Load(octets=10 << 20), servers=BOTH + ("disk", "sink"), messages=0.01,
@@ -71,9 +74,10 @@ WORKS = (
          point="content", run=sessions.run),
     Work("large/memory-10-mib", load=Load(sessions=400, octets=10 << 20), servers=OURS, once=True,
          point="content", run=sessions.run),
-    Work("tls/plain", load=Load(octets=1024), servers=BOTH + ("sink",)),
+    Work("tls/plain", load=Load(octets=1024), servers=BOTH + ("sink",), beside="tls"),
     *(Work(f"tls/{kind}", load=Load(octets=1024), servers=BOTH + ("sink",), messages=0.2,
-           point=kind, run=tls.run, smoke=kind == "ecdsa") for kind in ("ecdsa", "rsa")),
+           point=kind, opened=tls.opened, smoke=kind == "ecdsa", beside="tls")
+      for kind in ("ecdsa", "rsa")),
     Work("idle/plaintext", load=Load(sessions=10_000), servers=OURS, once=True, point="idle",
          run=sessions.run),
     Work("idle/tls", load=Load(sessions=10_000), servers=OURS, once=True, point="tls",
@@ -96,6 +100,14 @@ def chosen(names):
     if any(work.fed for work in out) and all(work.name != "relay" for work in out):
         out = [work for work in WORKS if work.name == "relay" or work in out]
     return out
+
+
+def in_turns(works):
+    """Lists of those that take turns with each other."""
+    lists = {}
+    for work in works:
+        lists.setdefault(work.beside or work.name, []).append(work)
+    return lists.values()
 
 
 def names():
