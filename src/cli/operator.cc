@@ -41,13 +41,31 @@ double number_in(std::string_view text) {
     return number;
 }
 
-// One line of the list of the queue.
+// One line of the list of the queue. There may be a million of them: they are not read as Json, and
+// take no memory of their own.
 struct QueueColumns {
     std::string id, state, recipients, age, due, attempts, site, last_failure;
 
-    std::string line() const {
-        std::string out;
-        out.reserve(120);
+    void read(std::string_view row, bool& done) {
+        for (std::string* column :
+             {&id, &state, &recipients, &age, &due, &attempts, &site, &last_failure}) {
+            column->clear();
+        }
+        std::string_view key, value;
+        for (admin::RowReader members(row); members.next(key, value);) {
+            if (key == "id") id = value;
+            if (key == "state") state = value;
+            if (key == "recipients") recipients = value;
+            if (key == "age_seconds") age = span_text(number_in(value));
+            if (key == "due_in_seconds") due = span_text(number_in(value));
+            if (key == "attempts") attempts = value;
+            if (key == "site") site = value;
+            if (key == "last_failure") last_failure = value;
+            if (key == "done") done = value == "true";
+        }
+    }
+
+    void write(std::string& out) const {
         auto left = [&](const std::string& text, std::size_t width) {
             out += text;
             if (text.size() < width) out.append(width - text.size(), ' ');
@@ -67,34 +85,25 @@ struct QueueColumns {
         out += ' ';
         out += last_failure;
         out += '\n';
-        return out;
     }
 };
 
-// There may be a million of them, so they are not read as Json.
-std::string queue_line(std::string_view row) {
-    QueueColumns columns;
-    std::string_view after;
-    std::string_view key, value;
-    for (admin::RowReader members(row); members.next(key, value);) {
-        if (key == "id") columns.id = value;
-        if (key == "state") columns.state = value;
-        if (key == "recipients") columns.recipients = value;
-        if (key == "age_seconds") columns.age = span_text(number_in(value));
-        if (key == "due_in_seconds") columns.due = span_text(number_in(value));
-        if (key == "attempts") columns.attempts = value;
-        if (key == "site") columns.site = value;
-        if (key == "last_failure") columns.last_failure = value;
-        if (key == "done" && value == "false") {
-            after = "              (not done: it has changed meanwhile)\n";
-        }
-    }
-    return columns.line().append(after);
+// Adds to the text what is told of a row.
+using Line = std::function<void(std::string& out, std::string_view row)>;
+
+Line queue_line() {
+    return [columns = QueueColumns()](std::string& out, std::string_view row) mutable {
+        bool done = true;
+        columns.read(row, done);
+        columns.write(out);
+        if (!done) out += "              (not done: it has changed meanwhile)\n";
+    };
 }
 
 std::string queue_heading() {
-    return QueueColumns{"ID", "STATE", "RCPT", "AGE", "DUE IN", "TRY", "SITE", "LAST FAILURE"}
-        .line();
+    std::string out;
+    QueueColumns{"ID", "STATE", "RCPT", "AGE", "DUE IN", "TRY", "SITE", "LAST FAILURE"}.write(out);
+    return out;
 }
 
 Json args_of(const QueueFilter& filter) {
@@ -206,20 +215,29 @@ std::string story_part(const Json& row) {
     return row.dump() + "\n";
 }
 
-// What prints a row, for rows of which there are few.
-std::function<std::string(std::string_view)> read_as_json(std::string (*line)(const Json&)) {
-    return [line](std::string_view text) {
-        Json row = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-        return row.is_object() ? line(row) : std::string(text) + "\n";
+// For rows of which there are few.
+Line read_as_json(std::string (*text)(const Json&)) {
+    return [text](std::string& out, std::string_view row) {
+        Json value = Json::parse(row, nullptr, /*allow_exceptions=*/false);
+        if (value.is_object()) {
+            out += text(value);
+        } else {
+            out.append(row).append("\n");
+        }
     };
 }
 
+void as_it_is(std::string& out, std::string_view row) { out.append(row).append("\n"); }
+
 // Asks, prints rows and, at the end, what `finish` makes of the summary.
 Task<int> ask(world::World& world, OperatorOptions options, admin::Request request, Console console,
-              std::function<std::string(std::string_view)> line,
-              std::function<std::string(const Json&)> finish) {
+              Line line, std::function<std::string(const Json&)> finish) {
+    if (options.json) line = as_it_is;
+    std::string text;
     auto on_row = [&](std::string_view row) {
-        console.out(options.json ? std::string(row) + "\n" : line(row));
+        text.clear();
+        line(text, row);
+        console.out(text);
     };
     auto summary = co_await admin::call_for_text(world, options.socket, std::move(request), on_row);
     if (!summary) {
@@ -257,7 +275,7 @@ Task<int> queue_list(world::World& world, OperatorOptions options, QueueFilter f
         return fmt::format("{} in the queue{}\n{}", entries, left_out, recovering(summary));
     };
     co_return co_await ask(world, std::move(options), std::move(request), std::move(console),
-                           queue_line, finish);
+                           queue_line(), finish);
 }
 
 Task<int> queue_verb(world::World& world, OperatorOptions options, QueueFilter filter,
@@ -268,7 +286,7 @@ Task<int> queue_verb(world::World& world, OperatorOptions options, QueueFilter f
     if (!options.json) console.out(queue_heading());
     bool json = options.json;
     co_return co_await ask(world, std::move(options), std::move(request), std::move(console),
-                           queue_line, [json, preview = verb.preview](const Json& summary) {
+                           queue_line(), [json, preview = verb.preview](const Json& summary) {
                                if (json) return summary.dump() + "\n";
                                if (preview) {
                                    return fmt::format("{} would be touched; nothing was done\n{}",
@@ -310,16 +328,14 @@ Task<int> show(world::World& world, OperatorOptions options, std::string id, Con
 Task<int> status(world::World& world, OperatorOptions options, Console console) {
     bool json = options.json;
     co_return co_await ask(
-        world, std::move(options), {"status", Json::object()}, std::move(console),
-        [](std::string_view row) { return std::string(row) + "\n"; },
+        world, std::move(options), {"status", Json::object()}, std::move(console), as_it_is,
         [json](const Json& summary) { return (json ? summary.dump() : summary.dump(2)) + "\n"; });
 }
 
 Task<int> reload(world::World& world, OperatorOptions options, Console console) {
-    co_return co_await ask(
-        world, std::move(options), {"reload", Json::object()}, std::move(console),
-        [](std::string_view row) { return std::string(row) + "\n"; },
-        [](const Json&) { return std::string("reloaded\n"); });
+    co_return co_await ask(world, std::move(options), {"reload", Json::object()},
+                           std::move(console), as_it_is,
+                           [](const Json&) { return std::string("reloaded\n"); });
 }
 
 }  // namespace postrider::cli

@@ -1,6 +1,7 @@
 """Mail goes on: to the next host, again after a failure, or back to its sender."""
 
 import bounce as bounce_reader
+import json
 import re
 import shutil
 import socket
@@ -228,8 +229,21 @@ class Operated(unittest.TestCase):
                 listing = server.ask("queue", "list", "--limit", "2")
                 self.assertIn("3 in the queue, of which the first 2 are shown", listing)
                 self.assertEqual(listing.count(" held "), 2)
-                rows = server.ask("queue", "list", "--limit", "4", "--json").splitlines()
+                rows = [json.loads(line) for line in
+                        server.ask("queue", "list", "--limit", "4", "--json").splitlines()]
                 self.assertEqual(len(rows), 3)
+                for row in rows:
+                    self.assertEqual((row["site"], row["sender"], row["recipients"], row["state"],
+                                      row["last_failure"]),
+                                     (f"host:[127.0.0.1]:{far.port}", "our.test", 1, "held",
+                                      "Mailbox"))
+                    self.assertGreaterEqual(row["attempts"], 1)
+                    self.assertGreater(row["age_seconds"], 0)
+                self.assert_is_the_table(listing, rows)
+                again = [json.loads(line) for line in
+                         server.ask("queue", "hold", "--all", "--json").splitlines()]
+                self.assertEqual([row["done"] for row in again[:3]], [True] * 3)
+                self.assertEqual((again[3]["matched"], again[3]["changed"]), (3, 3))
                 self.assertIn("1 of 1 done", server.ask("queue", "remove", "--recipient",
                                                         "x@far.test"))
                 self.assertIn("1 of 1 done", server.ask("queue", "bounce", "--recipient",
@@ -246,6 +260,17 @@ class Operated(unittest.TestCase):
                 self.assertIn("y@far.test", bounce)
                 wait_until(lambda: '"entries": 0' in server.ask("status"), "an empty queue")
                 self.assertEqual(len(server.messages("alice")), 1)
+
+    def assert_is_the_table(self, listing, rows):
+        """The first of the rows, each value below the heading of its column."""
+        head, *lines = listing.splitlines()
+        for line, row in zip(lines[:2], rows):
+            self.assertEqual(line.split()[:3], [row["id"], "held", "1"])
+            for title, value in (("ID", row["id"]), ("STATE", "held"), ("SITE", row["site"]),
+                                 ("LAST FAILURE", "Mailbox")):
+                self.assertTrue(line[head.index(title):].startswith(value), listing)
+            for title, value in (("RCPT", "1"), ("TRY", str(row["attempts"]))):
+                self.assertTrue(line[:head.index(title) + len(title)].endswith(value), listing)
 
     def test_a_domain_is_found_among_others_of_its_site(self):
         routes = "".join(f'[[route]]\ndomain = "{name}.test"\nhost = "127.0.0.1:{{port}}"\n'
