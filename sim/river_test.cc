@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <optional>
 
+#include "daemon/queue_commands.h"
 #include "sim/mailbox_check.h"
 #include "sim/relay_scene.h"
 #include "sim/river_host.h"
@@ -178,6 +180,44 @@ TEST(River, WhatComesForADeadHostTakesNoMemoryWhileItWaits) {
     scene.run_until_done(24h);
     EXPECT_EQ(scene.check().taken, 2u * kLetters);
     EXPECT_TRUE(scene.faults().empty()) << scene.faults().front();
+}
+
+// An operator's question goes through the queue in slices, and others have their turn behind each.
+TEST(River, ALookThroughTheQueueHoldsNobodyUp) {
+    constexpr int kLetters = 100, kDomains = 30;  // an entry for each pair
+    RelayScene scene(20, "backoff_first = \"1h\"");
+    Letter letter;
+    for (int i = 0; i < kDomains; i++) {
+        std::string domain = "far" + std::to_string(i) + ".example";
+        scene.add_far(domain, {.cuts_per_1000 = 1000});
+        letter.to.push_back("user@" + domain);
+    }
+    scene.boot();
+    for (int i = 0; i < kLetters; i++) scene.client.post(letter);
+    scene.run_until_accepted();
+
+    struct Counted : admin::Rows {
+        Task<Status<Error>> write(admin::Json) override { co_return Status<Error>{}; }
+        Task<Status<Error>> write_lines(std::string_view) override { co_return Status<Error>{}; }
+    } rows;
+    admin::Commands commands;
+    daemon::add_queue_commands(commands, scene.server.river());
+    std::optional<Result<admin::Json>> listed;
+    int turns = 0;  // of somebody else, meanwhile
+    scene.server.host().spawn(0, [&](world::World&) -> Task<void> {
+        listed = co_await commands["queue list"](admin::Json{{"limit", 0U}}, rows);
+    });
+    scene.server.host().spawn(0, [&](world::World& world) -> Task<void> {
+        while (!listed) {
+            turns++;
+            co_await world.executor.switch_to(0);
+        }
+    });
+    ASSERT_TRUE(scene.sim.run_until([&] { return listed.has_value(); }, 1min));
+    ASSERT_TRUE(listed->has_value());
+    auto entries = (**listed)["entries"].get<int>();
+    EXPECT_GE(entries, 2001) << "three slices";
+    EXPECT_GE(turns, entries / 1000);
 }
 
 TEST(River, StoppingIsToldToIdleClientsAndLetsTransactionsEnd) {

@@ -127,6 +127,7 @@ admin::RowWriter begin_row(std::string& out, const queue::EntryView& entry, Mono
 template <typename Take, typename Rest>
 Task<Status<Error>> for_each_selected(River& river, Selection selection, Take take, Rest rest) {
     queue::Scheduler& scheduler = river.dispatcher().scheduler();
+    world::Executor& executor = river.world().executor;
     std::optional<uint32_t> from = 0;
     while (from) {
         std::vector<Selected> unknown;  // only their messages tell
@@ -152,6 +153,7 @@ Task<Status<Error>> for_each_selected(River& river, Selection selection, Take ta
                               [&](const queue::EntryView& entry) { take(entry, now); });
         }
         if (auto done = co_await rest(); !done) co_return done;
+        co_await executor.switch_to(executor.current_shard());
     }
     co_return Status<Error>{};
 }
