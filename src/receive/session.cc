@@ -63,6 +63,7 @@ Task<void> Session::run() {
     Step step = Step::GoOn;
     if (settings_->tls == SessionSettings::Tls::Implicit) step = co_await shake_hands();
     while (step != Step::End) {
+        if (step == Step::GoOn && smtp_.wants_input(input_)) step = Step::Read;
         step = step == Step::Read ? co_await read_more() : co_await take_next();
     }
     sink_.reset();

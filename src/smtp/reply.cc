@@ -3,6 +3,7 @@
 #include <array>
 #include <cassert>
 #include <charconv>
+#include <cstring>
 #include <span>
 
 #include "base/limits.h"
@@ -39,14 +40,15 @@ Lead lead_of(uint16_t code, const std::optional<EnhancedStatus>& status) {
     return lead;
 }
 
-// RFC 5321 §4.2: textstring = 1*(%d09 / %d32-126).
-void append_text(std::string& out, std::string_view text) {
+// RFC 5321 §4.2: textstring = 1*(%d09 / %d32-126). Here of several lines.
+bool is_textstring(std::string_view text) {
     unsigned char odd = 0;  // a pass without branches, since there is next to never one
-    for (const char c : text) odd |= static_cast<unsigned char>(c < 32 || c == 127);
-    const std::size_t begin = out.size();
-    out.append(text);
-    if (odd == 0) return;
-    for (char& c : std::span(out).subspan(begin)) {
+    for (const char c : text) odd |= static_cast<unsigned char>((c < 32 && c != '\n') || c == 127);
+    return odd == 0;
+}
+
+void mend_text(std::span<char> text) {
+    for (char& c : text) {
         if ((c < 32 && c != '\t') || c == 127) c = '?';  // above 127 it is negative
     }
 }
@@ -72,7 +74,8 @@ std::string Reply::one_line() const {
     const Lead lead = lead_of(code, status);
     out.append(lead.view());
     out[out.find('-')] = ' ';
-    append_text(out, text);
+    out.append(text);
+    if (!is_textstring(text)) mend_text(std::span(out).subspan(lead.length));
     for (std::size_t i = lead.length; i < out.size(); ++i) {
         if (text[i - lead.length] == '\n') out[i] = ' ';
     }
@@ -87,17 +90,22 @@ void append_reply(std::string& out, uint16_t code, const std::optional<EnhancedS
                   std::string_view text) {
     assert(code >= 200 && code < 600);
     const Lead lead = lead_of(code, status);
+    const bool odd = !is_textstring(text);
     // RFC 5321 §4.5.3.1.5: 512 octets with code and CRLF.
-    const std::size_t room = kReplyLineOctetsMax - lead.length - 2;
+    std::array<char, kReplyLineOctetsMax> whole;
+    std::memcpy(whole.data(), lead.octets.data(), lead.octets.size());
+    const std::size_t room = whole.size() - lead.length - 2;
     out.reserve(out.size() + text.size() + kFewLines * (lead.length + 2));
     std::size_t separator = 0;
     for (;;) {
         const std::size_t line_end = std::min(text.find('\n'), text.size());
         const std::string_view line = fitting(text.substr(0, line_end), room);
+        char* const content = whole.data() + lead.length;
+        std::memcpy(content, line.data(), line.size());
+        if (odd) mend_text({content, line.size()});
+        std::memcpy(content + line.size(), "\r\n", 2);
         separator = out.size() + 3;
-        out.append(lead.view());
-        append_text(out, line);
-        out.append("\r\n");
+        out.append(whole.data(), lead.length + line.size() + 2);
         text.remove_prefix(line.size());
         if (line.size() == line_end) {
             if (text.empty()) break;

@@ -55,7 +55,9 @@ public:
 private:
     void run(std::string_view input) {
         for (;;) {
+            const bool waits = session.wants_input(input);
             const Event event = session.next(input);
+            assert(!waits || std::holds_alternative<event::NeedInput>(event));
             std::visit([this](const auto& happened) { on(happened); }, event);
             if (std::holds_alternative<event::NeedInput>(event) || closed) {
                 assert(input.empty());

@@ -57,6 +57,20 @@ Event ServerSession::next(std::string_view& input) {
     }
 }
 
+bool ServerSession::wants_input(std::string_view input) {
+    if (!input.empty() || !started_ || owed_ > 0 || reset_pending_ || refused_chunk_) return false;
+    switch (state_) {
+        case State::Opening:
+        case State::Handshake:
+        case State::Chunk:
+        case State::Closed:
+            return false;
+        default:
+            line_.release();
+            return true;
+    }
+}
+
 std::optional<Event> ServerSession::line(const LineReader::Line& line) {
     if (state_ == State::Auth) return auth_response(line);
     if (line.error.empty()) return command(line.text);

@@ -148,6 +148,10 @@ public:
     // REQUIRES: answers_owed() == 0.
     Event next(std::string_view& input);
 
+    // Whether next() would answer NeedInput; told for less than the making of an event. False:
+    // perhaps not.
+    bool wants_input(std::string_view input);
+
     // The answer that is owed. accept(): the usual positive reply. answer(): any reply; 2yz (for
     // DataRequested 354 instead) accepts, 4yz and 5yz refuse, 421 closes. REQUIRES:
     // answers_owed() > 0.

@@ -120,6 +120,28 @@ TEST(ServerSession, PipelinedRepliesAreCollectedUntilInputIsNeeded) {
     EXPECT_EQ(session.output(), "");
 }
 
+// That it never says so wrongly is asserted by the driver, at every step of every test.
+TEST(ServerSession, SaysWithoutAnEventThatItWantsInput) {
+    ServerSession session(std::make_shared<const ServerOptions>(ScriptedDriver::test_options()));
+    std::string_view input;
+    EXPECT_FALSE(session.wants_input(input));  // the greeting is to be given
+    session.next(input);
+    EXPECT_FALSE(session.wants_input(input));  // an answer is owed
+    session.accept();
+    EXPECT_TRUE(session.wants_input(input));
+    EXPECT_FALSE(session.wants_input("NOOP\r\n"));
+    for (std::string_view said : {"EHLO client.example\r\n", "MAIL FROM:<a@b.example>\r\n",
+                                  "RCPT TO:<c@mx.example>\r\n", "DATA\r\n"}) {
+        session.next(said);
+        session.accept();
+        if (!session.wants_input(said)) session.next(said);  // a transaction is told to be reset
+        EXPECT_TRUE(session.wants_input(said));
+    }
+    input = "QUIT";
+    session.next(input);
+    EXPECT_TRUE(session.wants_input(input));  // in the midst of content
+}
+
 TEST(ServerSession, ContentIsNotCopied) {
     ScriptedDriver driver = in_state(4);
     driver.feed("DATA\r\n");

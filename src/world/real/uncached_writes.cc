@@ -1,16 +1,19 @@
 #include "world/real/uncached_writes.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
+#include <memory>
+#include <mutex>
 #include <new>
 #include <utility>
+#include <vector>
 
 #include "world/disk.h"
 
@@ -18,19 +21,51 @@ namespace postrider::world::real {
 
 namespace {
 
-constexpr std::size_t kBufferOctets = 1024 * 1024;
+constexpr std::size_t kHugePageOctets = 2 * 1024 * 1024;
+constexpr std::size_t kBufferOctets = kHugePageOctets / 2;
 
-// Lives as long as its thread; memory is taken only for as much of it as was ever used.
-char* thread_buffer() {
-    thread_local const std::unique_ptr<char, decltype(&std::free)> buffer(
-        static_cast<char*>(std::aligned_alloc(kBlockOctets, kBufferOctets)), &std::free);
-    if (!buffer) throw std::bad_alloc();
-    return buffer.get();
+// What is written comes from here. To the disk a buffer is one stretch of memory, since it lies in a
+// huge page; out of ordinary pages it is 256, and the system, and in a virtual machine the host too,
+// looks at each by itself. There are as many as were ever in use at the same time.
+class Buffers {
+public:
+    char* take() {
+        std::lock_guard lock(mutex_);
+        if (free_.empty()) add_page();
+        char* buffer = free_.back();
+        free_.pop_back();
+        return buffer;
+    }
+    void give_back(char* buffer) {
+        std::lock_guard lock(mutex_);
+        free_.push_back(buffer);
+    }
+
+private:
+    // Where the system has no huge pages to give, it takes ordinary ones.
+    void add_page() {
+        void* space = ::mmap(nullptr, 2 * kHugePageOctets, PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (space == MAP_FAILED) throw std::bad_alloc();
+        std::size_t octets = 2 * kHugePageOctets;
+        void* page = std::align(kHugePageOctets, kHugePageOctets, space, octets);
+        ::madvise(page, kHugePageOctets, MADV_HUGEPAGE);
+        free_.push_back(static_cast<char*>(page) + kBufferOctets);
+        free_.push_back(static_cast<char*>(page));
+    }
+
+    std::mutex mutex_;
+    std::vector<char*> free_;  // who was given back last is the warmest, and goes first
+};
+
+Buffers& buffers() {
+    static Buffers all;
+    return all;
 }
 
-bool is_aligned(const char* octets) {
-    return reinterpret_cast<uintptr_t>(octets) % kBlockOctets == 0;
-}
+struct GiveBack {
+    void operator()(char* buffer) const { buffers().give_back(buffer); }
+};
 
 // What the file system asks for; systems before 6.1 do not say it, and ask for no more than this.
 bool asks_for_larger_blocks(int fd) {
@@ -57,24 +92,16 @@ std::unique_ptr<UncachedWrites> UncachedWrites::begin(int fd) {
 void UncachedWrites::end() const { ::fcntl(fd_, F_SETFL, flags_); }
 
 int UncachedWrites::write(uint64_t offset, std::span<const std::string_view> pieces) {
-    Run run{thread_buffer()};
+    std::unique_ptr<char, GiveBack> buffer(buffers().take());
+    Run run{buffer.get()};
     int error = take_first_block(run, offset);
     for (std::string_view piece : pieces) {
         while (error == 0 && !piece.empty()) {
-            std::size_t octets = 0;
-            if (run.filled == 0 && piece.size() >= kBlockOctets && is_aligned(piece.data())) {
-                octets = piece.size() / kBlockOctets * kBlockOctets;
-                error = put(run, piece.data(), octets);
-            } else {
-                octets = std::min(piece.size(), kBufferOctets - run.filled);
-                std::memcpy(run.buffer + run.filled, piece.data(), octets);
-                run.filled += octets;
-                if (run.filled == kBufferOctets) {
-                    error = put(run, run.buffer, run.filled);
-                    run.filled = 0;
-                }
-            }
+            std::size_t octets = std::min(piece.size(), kBufferOctets - run.filled);
+            std::memcpy(run.buffer + run.filled, piece.data(), octets);
+            run.filled += octets;
             piece.remove_prefix(octets);
+            if (run.filled == kBufferOctets) error = put(run);
         }
     }
     if (error != 0) return error;
@@ -86,7 +113,7 @@ int UncachedWrites::write(uint64_t offset, std::span<const std::string_view> pie
         std::memcpy(tail_.get(), run.buffer + (run.filled - rest), rest);
         run.filled += kBlockOctets - rest;
     }
-    error = put(run, run.buffer, run.filled);
+    error = put(run);
     if (error == 0) end_ = end;
     return error;
 }
@@ -111,18 +138,19 @@ int UncachedWrites::take_first_block(Run& run, uint64_t offset) {
     return 0;
 }
 
-// Writes whole blocks at run.at, which moves behind them.
-int UncachedWrites::put(Run& run, const char* octets, std::size_t count) const {
-    assert(count % kBlockOctets == 0);
-    while (count > 0) {
-        ssize_t wrote = ::pwrite(fd_, octets, count, static_cast<off_t>(run.at));
+// Writes what is in the buffer, whole blocks; then it is empty, and run.at behind them.
+int UncachedWrites::put(Run& run) const {
+    assert(run.filled % kBlockOctets == 0);
+    const char* octets = run.buffer;
+    while (run.filled > 0) {
+        ssize_t wrote = ::pwrite(fd_, octets, run.filled, static_cast<off_t>(run.at));
         if (wrote < 0 && errno == EINTR) continue;
         if (wrote < 0) return errno;
         // A part that is no whole block would leave what cannot be gone on with.
         auto done = static_cast<std::size_t>(wrote);
         if (done == 0 || done % kBlockOctets != 0) return EIO;
         octets += done;
-        count -= done;
+        run.filled -= done;
         run.at += done;
     }
     return 0;

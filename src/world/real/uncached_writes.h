@@ -3,9 +3,10 @@
 // The problem: the spool's octets are read again only after a delayed attempt or a start, and a
 // page of the cache for them costs more than all else that the system does for the write. Such
 // writes must begin and end at multiples of kBlockOctets, in the file and in memory. So pieces are
-// copied into a buffer of the calling thread, and the last block, when it is not full yet, is kept
-// and written again with what follows it: its octets stay the same on the disk, as with the cache,
-// which writes whole pages too. What lies well in memory is written from there.
+// copied into a buffer, and the last block, when it is not full yet, is kept and written again with
+// what follows it: its octets stay the same on the disk, as with the cache, which writes whole pages
+// too. What would lie well in memory is copied as well: out of a buffer that is one stretch of
+// memory the system writes for so much less that the copy is paid for three times over.
 //
 // Failure: an errno; EINVAL when the file system does not do it after all.
 // Threads: as the file's.
@@ -43,7 +44,7 @@ private:
 
     UncachedWrites(int fd, int flags) : fd_(fd), flags_(flags) {}
     int take_first_block(Run& run, uint64_t offset);
-    int put(Run& run, const char* octets, std::size_t count) const;
+    int put(Run& run) const;
 
     const int fd_;
     const int flags_;               // those of the file before
