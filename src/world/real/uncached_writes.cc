@@ -24,9 +24,9 @@ namespace {
 constexpr std::size_t kHugePageOctets = 2 * 1024 * 1024;
 constexpr std::size_t kBufferOctets = kHugePageOctets / 2;
 
-// What is written comes from here. To the disk a buffer is one stretch of memory, since it lies in a
-// huge page; out of ordinary pages it is 256, and the system, and in a virtual machine the host too,
-// looks at each by itself. There are as many as were ever in use at the same time.
+// What is written comes from here. To the disk a buffer is one stretch of memory, since it lies in
+// a huge page; out of ordinary pages it is 256, and the system, and in a virtual machine the host
+// too, looks at each by itself. There are as many as were ever in use at the same time.
 class Buffers {
 public:
     char* take() {

@@ -4,9 +4,9 @@
 // page of the cache for them costs more than all else that the system does for the write. Such
 // writes must begin and end at multiples of kBlockOctets, in the file and in memory. So pieces are
 // copied into a buffer, and the last block, when it is not full yet, is kept and written again with
-// what follows it: its octets stay the same on the disk, as with the cache, which writes whole pages
-// too. What would lie well in memory is copied as well: out of a buffer that is one stretch of
-// memory the system writes for so much less that the copy is paid for three times over.
+// what follows it: its octets stay the same on the disk, as with the cache, which writes whole
+// pages too. What would lie well in memory is copied as well: out of a buffer that is one stretch
+// of memory the system writes for so much less that the copy is paid for three times over.
 //
 // Failure: an errno; EINVAL when the file system does not do it after all.
 // Threads: as the file's.

@@ -4,8 +4,7 @@
 // cores; what only computes shares them.
 //
 // Of those that wait for work, whoever began to wait last is called first: its memory is still
-// near, above all that into which UncachedWrites copies, and a server with little to do uses few
-// threads.
+// near, and a server with little to do uses few threads.
 //
 // Promise: what enters is taken up in its order. stop() lets each thread finish the step it is in;
 // what has not begun does not begin.
