@@ -25,7 +25,8 @@ class Many(unittest.TestCase):
     WAITING = 100_000
 
     def test_messages_for_a_hanging_host_do_not_hold_up_another(self):
-        hanging = Scripted(but(HELLO=b""))  # takes connections and never says a word
+        # Takes connections, never says a word, and holds them for longer than the load lasts.
+        hanging = Scripted(but(HELLO=b""), patience=600)
         with hanging, Scripted(polite) as other:
             routes = route("far.test", hanging.port) + route("other.test", other.port)
             with Server(smtp_networks='["127.0.0.0/8"]', domain=routes, segment="32 MiB") as server:

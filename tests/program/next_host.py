@@ -25,10 +25,12 @@ class Visit:
 
 class Scripted:
     """Answers by a script: a function from the client's line to a reply, or None to hang up. Notes
-    each message it took. Without a port: one that the system chooses."""
+    each message it took. Without a port: one that the system chooses. It hangs up when it has heard
+    nothing for `patience` seconds."""
 
-    def __init__(self, answer, address="127.0.0.1", port=0):
+    def __init__(self, answer, address="127.0.0.1", port=0, patience=LIMIT):
         self.answer = answer
+        self.patience = patience
         self.messages = []
         self.visits = []
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -62,7 +64,7 @@ class Scripted:
             threading.Thread(target=self.serve, args=(connection, visit), daemon=True).start()
 
     def serve(self, connection, visit):
-        connection.settimeout(LIMIT)
+        connection.settimeout(self.patience)
         with connection, connection.makefile("rb") as lines:
             try:
                 connection.sendall(self.answer("") or b"")
