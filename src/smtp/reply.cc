@@ -103,7 +103,8 @@ void append_reply(std::string& out, uint16_t code, const std::optional<EnhancedS
         char* const content = whole.data() + lead.length;
         std::memcpy(content, line.data(), line.size());
         if (odd) mend_text({content, line.size()});
-        std::memcpy(content + line.size(), "\r\n", 2);
+        content[line.size()] = '\r';
+        content[line.size() + 1] = '\n';
         separator = out.size() + 3;
         out.append(whole.data(), lead.length + line.size() + 2);
         text.remove_prefix(line.size());
