@@ -69,6 +69,14 @@ std::unique_ptr<world::Stream> make_stream(std::shared_ptr<Connection> connectio
     return std::make_unique<SimStream>(std::move(connection), side);
 }
 
+// A call of the real world, too, may let others go on before it is made.
+Task<void> let_others_first(HostState& host) {
+    SeededRandom& random = host.network.random();
+    const NetFaults& faults = host.network.faults;
+    if (!random.chance(faults.others_first_per_1000)) co_return;
+    co_await Pause{host, random.between(Duration{}, faults.latency_max)};
+}
+
 Task<Status<NetError>> SimStream::wait_readable(Deadline deadline) {
     // The stream may be destroyed while we wait; the connection is not.
     std::shared_ptr<Connection> connection = connection_;
@@ -86,6 +94,7 @@ Task<Result<std::size_t, NetError>> SimStream::read(std::span<char> into, Deadli
     std::shared_ptr<Connection> connection = connection_;
     int index = side_;
     Side& side = connection->sides[std::size_t(index)];
+    co_await let_others_first(*side.host);
     for (;;) {
         if (side.is_closed) co_return failed(side, Kind::Closed, "read from");
         if (!side.inbox.empty()) {
@@ -108,6 +117,7 @@ Task<Status<NetError>> SimStream::write(std::span<const std::string_view> pieces
     std::shared_ptr<Connection> connection = connection_;
     int index = side_;
     Side& side = connection->sides[std::size_t(index)];
+    co_await let_others_first(*side.host);
     for (std::string_view piece : pieces) {
         while (!piece.empty()) {
             if (side.is_closed || side.is_shut) co_return failed(side, Kind::Closed, "write to");

@@ -57,6 +57,9 @@ struct NetFaults {
     std::size_t send_buffer_max = 64 * 1024;
     std::size_t receive_buffer_max = 64 * 1024;  // with what is in flight
 
+    // Reads and writes before which others on the host go on, for as long as latency may be.
+    uint32_t others_first_per_1000 = 10;
+
     uint32_t reset_per_million_segments = 0;      // the connection breaks on both sides
     uint32_t streams_max = 100'000;               // open per host; then TooManyOpen
     Duration linger = std::chrono::seconds(2);    // what comes after close() is taken and dropped

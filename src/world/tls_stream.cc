@@ -105,13 +105,11 @@ Task<Status<NetError>> fill(CoreRef core, Deadline deadline) {
     core->tidy();
     auto readable = co_await core->below->wait_readable(deadline);
     if (!readable) co_return readable;
-    char* block = core->in_block.borrow();
-    auto got = co_await core->below->read({block, TlsBlock::kOctets}, deadline);
-    if (!got) {
-        core->tidy();
-        co_return std::unexpected(got.error());
-    }
-    core->wires.in = {block, *got};
+    TlsBlock block;  // the core's own, while it is empty, may be given back by who writes
+    auto got = co_await core->below->read({block.borrow(), TlsBlock::kOctets}, deadline);
+    if (!got) co_return std::unexpected(got.error());
+    core->in_block = std::move(block);
+    core->wires.in = {core->in_block.borrow(), *got};
     core->wires.in_ended = *got == 0;
     co_return {};
 }

@@ -54,7 +54,9 @@ class SimContractWorld : public ContractWorld {
 public:
     explicit SimContractWorld(int shards)
         : sim_(chosen_seed()),
-          host_(sim_.add_host("contract.example", {*IpAddress::parse("192.0.2.1")}, shards)) {}
+          host_(sim_.add_host("contract.example", {*IpAddress::parse("192.0.2.1")}, shards)) {
+        sim_.net().faults.others_first_per_1000 = 200;  // a busy host: callers meet each other
+    }
 
     void run(Body body) override {
         bool is_done = false;
