@@ -7,6 +7,7 @@ import tempfile
 import time
 
 SPACE = 64 * 1024 * 1024  # written before, as a recycled file is
+NEW_SPACE = 2 << 30  # at most, for what goes into space that was never written
 
 
 def file_system(folder):
@@ -15,16 +16,19 @@ def file_system(folder):
     return done.stdout.strip()
 
 
-def synced_writes(folder, octets, seconds, octets_per_sync=0):
-    """One writer puts records of so many octets into space that was written before, and waits until
-    they are on stable storage: after each record, or after so many octets. Records in a second, and
-    the median milliseconds of a record with its sync."""
+def synced_writes(folder, octets, seconds, octets_per_sync=0, new=False):
+    """One writer puts records of so many octets into space that was written before (new: into space
+    that was only allocated), and waits until they are on stable storage: after each record, or after so
+    many octets. Records in a second, and the median milliseconds of a record with its sync."""
     octets_per_sync = octets_per_sync or octets
-    size = max(SPACE, 2 * octets) // octets * octets
+    size = (NEW_SPACE if new else max(SPACE, 2 * octets)) // octets * octets
     block = os.urandom(octets)
     with tempfile.TemporaryFile(dir=folder) as file:
-        file.write(b"\0" * size)
-        file.flush()
+        if new:
+            os.posix_fallocate(file.fileno(), 0, size)
+        else:
+            file.write(b"\0" * size)
+            file.flush()
         os.fsync(file.fileno())
         times, at, unsynced = [], 0, 0
         begin = time.monotonic()
@@ -40,6 +44,8 @@ def synced_writes(folder, octets, seconds, octets_per_sync=0):
                     unsynced = 0
             times.append(time.monotonic() - one)
             at = (at + octets) % size
+            if new and at == 0:
+                break
         os.fdatasync(file.fileno())
         return len(times) / (time.monotonic() - begin), statistics.median(times) * 1000
 
@@ -71,21 +77,27 @@ def sequential(folder, seconds):
 
 
 class Disk:
-    """The same messages written by one writer, with as many syncs for each as Postrider makes; in a
-    server's place (measure.Run)."""
+    """The same messages written by one writer, with as many syncs for each as Postrider makes, into new
+    or used space as there; in a server's place (measure.Run)."""
 
     name = "disk"
 
     def __init__(self, options, work, results):
-        self.options, self.work = options, work
-        syncs = results.traced_syncs(work.name, "postrider") or 1
-        self.per_sync = max(1, round(work.load.octets / syncs))
+        self.options, self.work, self.results = options, work, results
 
     def turn(self):
+        per_sync = max(1, round(self.work.load.octets / self.syncs()))
         rate, median = synced_writes(self.options.folder, self.work.load.octets,
-                                     self.options.limit_seconds, self.per_sync)
-        return {"messages_per_second": rate, "octets_per_sync": self.per_sync,
-                "sync_median_ms": median}
+                                     self.options.limit_seconds, per_sync,
+                                     new=self.work.new_space)
+        return {"messages_per_second": rate, "octets_per_sync": per_sync, "sync_median_ms": median}
+
+    def syncs(self):
+        """Of a message. Those that messages share are counted at full speed, in the turns before; those
+        of a file of its own, under strace."""
+        own = self.results.traced_syncs(self.work.name, "postrider") or 0
+        shared = self.results.median(self.work.name, "postrider", "spool_syncs_per_message") or 1
+        return own if own > 1 else min(1, shared)
 
     def end(self):
         pass

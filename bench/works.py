@@ -32,6 +32,8 @@ class Work:
     fed: bool = False       # at a rate that comes of an earlier work
     program: str = "postrider"
     queue: str = ""         # settings of Postrider's queue
+    emptied: bool = False   # Postrider's queue, after each turn: it uses its space again
+    new_space: bool = False  # the disk alone writes into such, too
     point: str = ""         # which of its ways full.py, sessions.py, store.py or tls.py is to go
     beside: str = ""        # works of the same name here take turns with each other
     opened: Callable = measure.opened
@@ -67,7 +69,9 @@ WORKS = (
     Work("full/relay-verified", "relay", servers=OURS, point="verified", opened=full.opened),
     Work("full/relay-signed", "relay", servers=OURS, point="signed", opened=full.opened),
     Work("large/100-kib", load=Load(octets=100 << 10), servers=BOTH + ("disk", "sink"), messages=0.2,
-         traced=True),
+         traced=True, emptied=True),
+    Work("large/100-kib-new", load=Load(octets=100 << 10), servers=OURS + ("disk", "sink"),
+         messages=0.2, traced=True, new_space=True),
     Work("large/10-mib", load=Load(octets=10 << 20), servers=BOTH + ("disk", "sink"), messages=0.01,
          traced=True),
     Work("large/memory-100-kib", load=Load(sessions=400, octets=100 << 10), servers=OURS, once=True,
