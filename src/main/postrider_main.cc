@@ -35,7 +35,7 @@ cli::Console console() {
 // Runs one command on a world of its own, and gives its exit code.
 int run(std::function<Task<int>(world::World&)> command) {
     NoLog log;
-    world::real::RealWorld real({.shards = 1, .workers = 1}, log);
+    world::real::RealWorld real({.shards = 1, .workers = 1, .rings = false}, log);
     world::World world = real.world();
     int code = cli::kExitFailed;
     auto body = [](world::World& w, std::function<Task<int>(world::World&)>& work, int& out,

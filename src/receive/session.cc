@@ -140,15 +140,21 @@ Task<Session::Step> Session::read_more() {
     }
     Deadline deadline = next_deadline(replied);
 
-    idle_ = between;
-    auto readable = co_await stream_->wait_readable(deadline);
-    idle_ = false;
+    // Content that filled a whole block is most likely followed by more.
+    bool follows = std::exchange(filled_, false) && in_content_;
+    Status<world::NetError> readable;
+    if (!follows) {
+        idle_ = between;
+        readable = co_await stream_->wait_readable(deadline);
+        idle_ = false;
+    }
     if (goodbye_) co_return Step::End;
     if (readable) {
         block_ = shard_.buffers.take();
         auto got = co_await stream_->read({block_.get(), BufferPool::kBlockOctets}, deadline);
         if (got && *got > 0) {
             input_ = {block_.get(), *got};
+            filled_ = *got == BufferPool::kBlockOctets;
             content_octets_ += *got;
             if (!std::exchange(heard_, true) && is_tls_hello()) {
                 end_reason_ = "TLS where none is spoken";

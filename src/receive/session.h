@@ -174,6 +174,7 @@ private:
     uint64_t content_octets_ = 0;  // since then
     bool in_content_ = false;      // the last wait was for content
     bool heard_ = false;           // something came
+    bool filled_ = false;          // the last read filled the block
     bool limited_;
 
     std::unique_ptr<Sink> sink_;

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "world/real/socket.h"
+#include "world/real/socket_call.h"
 
 namespace postrider::world::real {
 
@@ -87,8 +88,11 @@ Loop::Root Loop::root(Loop& loop, Task<void> task) {
     co_await GoHome{loop};
 }
 
-Loop::Loop(ShardId id)
-    : id_(id), epoll_(::epoll_create1(EPOLL_CLOEXEC)), wake_up_(::eventfd(0, EFD_CLOEXEC)) {
+Loop::Loop(ShardId id, std::unique_ptr<CallRing> ring)
+    : id_(id),
+      epoll_(::epoll_create1(EPOLL_CLOEXEC)),
+      wake_up_(::eventfd(0, EFD_CLOEXEC)),
+      ring_(std::move(ring)) {
     epoll_event event{.events = EPOLLIN | EPOLLET, .data = {.ptr = nullptr}};
     if (!epoll_ || !wake_up_ ||
         ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_up_.get(), &event) != 0) {
@@ -155,6 +159,7 @@ void Loop::run() {
         run_posted();
         batch_.swap(ready_);
         run_batch(batch_);
+        make_calls();
         if (is_stopped()) return;
         Monotonic now = monotonic_now();
         if (next_) note_busy(awake_since, now);
@@ -167,6 +172,7 @@ void Loop::run() {
             if (event.data.ptr) static_cast<Watched*>(event.data.ptr)->handle_events(event.events);
         }
         untold_ = {};
+        make_calls();
         if (timers_.first() && !is_stopped()) timers_.fire_due(awake_since);
     }
 }
@@ -187,6 +193,31 @@ void Loop::run_batch(std::vector<Work>& batch) {
         work = nullptr;  // what it holds must not wait for the others
     }
     batch.clear();
+}
+
+// Those who go on may want further calls: a session answers what it has received. None of them goes
+// on for ever (Socket::turn).
+void Loop::make_calls() {
+    while (!calls_.empty() && !is_stopped()) {
+        answered_.swap(calls_);
+        turn_ = answered_.size();
+        if (!ring_ || turn_ == 1) {
+            for (SocketCall* call : answered_) {
+                if (call) call->make();
+            }
+        } else if (!ring_->make(answered_)) {
+            ring_.reset();
+        }
+        for (SocketCall*& call : answered_) {
+            if (!call || is_stopped()) continue;
+            std::exchange(std::exchange(call, nullptr)->waiting, nullptr).resume();
+        }
+        answered_.clear();
+    }
+}
+
+void Loop::drop_call(SocketCall& call) {
+    for (auto* list : {&calls_, &answered_}) std::ranges::replace(*list, &call, nullptr);
 }
 
 // -1: until something happens.

@@ -6,14 +6,16 @@
 //      thread makes no system call; a burst from other threads wakes the loop once, and only if it
 //      sleeps.
 //   2. schedule() makes no system call. A timer fires at its moment or up to a millisecond later.
-//   3. A watched descriptor is told of each change to readable, writable or ended, once (edges, as
+//   3. What sockets want to receive or send in one turn is done together, by one entry into the
+//      kernel where the system allows it, and before the loop sleeps (socket_call.h).
+//   4. A watched descriptor is told of each change to readable, writable or ended, once (edges, as
 //      epoll(7) calls them), and of nothing after unwatch() or
 //      forget().
-//   4. A door, a socket where clients come in, is watched while its loop is open: the first always
+//   5. A door, a socket where clients come in, is watched while its loop is open: the first always
 //      is, each other one while the one before it is crowded, busy for most of the time or with
 //      very many clients. So clients meet on as few cores as carry them, and their work needs few
 //      journeys from core to core.
-//   5. destroy_tasks() destroys every spawned task that has not ended, the youngest first, and what
+//   6. destroy_tasks() destroys every spawned task that has not ended, the youngest first, and what
 //      is posted.
 //
 // Invariant: a spawned task ends on the loop on which it was spawned, wherever it was meanwhile.
@@ -33,6 +35,7 @@
 #include <coroutine>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <span>
 #include <vector>
@@ -47,7 +50,9 @@ namespace postrider::world::real {
 
 using Work = std::move_only_function<void()>;
 
+class CallRing;
 class Socket;
+struct SocketCall;
 
 // A descriptor that a loop watches.
 class Watched {
@@ -61,7 +66,8 @@ protected:
 
 class Loop {
 public:
-    explicit Loop(ShardId id);
+    // ring: null, and calls are made one by one.
+    Loop(ShardId id, std::unique_ptr<CallRing> ring);
     ~Loop();
     Loop(const Loop&) = delete;
     Loop& operator=(const Loop&) = delete;
@@ -72,6 +78,10 @@ public:
 
     // Whether nobody but the caller has something to do in this turn of the loop.
     bool is_alone() const { return turn_ <= 1; }
+
+    // A call that is made together with others, before this loop sleeps; its waiter goes on then.
+    void add_call(SocketCall& call) { calls_.push_back(&call); }
+    void drop_call(SocketCall& call);
 
     // Sets or moves a timer.
     void schedule(TimerHeap::Node& node, Monotonic moment);
@@ -112,6 +122,7 @@ private:
     bool is_stopped() const { return stopped_.load(std::memory_order_relaxed); }
     void run_batch(std::vector<Work>& batch);
     void run_posted();
+    void make_calls();
     int sleep_milliseconds(Monotonic now) const;
     void note_busy(Monotonic since, Monotonic now);
     void set_open(bool open);
@@ -131,6 +142,9 @@ private:
     std::span<epoll_event> untold_;  // of the last wait
     std::size_t turn_ = 0;           // how many things are done one after the other now
     std::vector<boost::intrusive_ptr<Socket>> lingering_;
+    std::unique_ptr<CallRing> ring_;
+    std::vector<SocketCall*> calls_;     // to be made; null: nobody waits for it any more
+    std::vector<SocketCall*> answered_;  // whose waiters go on now; as above
 
     Loop* next_ = nullptr;  // open while this one is crowded
     bool open_ = true;

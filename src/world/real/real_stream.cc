@@ -2,9 +2,7 @@
 
 #include <fmt/format.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 
-#include <array>
 #include <cassert>
 #include <cerrno>
 
@@ -13,8 +11,6 @@
 namespace postrider::world::real {
 
 namespace {
-
-constexpr std::size_t kPiecesPerCall = 64;
 
 // The coroutines below hold the socket, not the stream: a stream may be destroyed while somebody
 // waits in it, and that one is then told Closed.
@@ -49,16 +45,16 @@ Task<Result<std::size_t, NetError>> read_from(SocketRef socket, std::span<char> 
     while (true) {
         co_await socket->turn();
         if (socket->closed()) co_return std::unexpected(no_readiness("read", Socket::Wake::Closed));
-        ssize_t got = ::recv(socket->fd(), into.data(), into.size(), 0);
+        ssize_t got = co_await socket->receive(into);
         if (got > 0) {
             auto octets = static_cast<std::size_t>(got);
             if (octets < into.size()) socket->note_exhausted(Socket::Side::Read);
             co_return octets;
         }
-        if (got == 0 || (errno != EAGAIN && errno != EINTR)) socket->note_ended();
+        if (socket->closed() || got == -EINTR) continue;
+        if (got != -EAGAIN) socket->note_ended();
         if (got == 0) co_return std::size_t{0};
-        if (errno == EINTR) continue;
-        if (errno != EAGAIN) co_return std::unexpected(net_error("read", errno));
+        if (got != -EAGAIN) co_return std::unexpected(net_error("read", static_cast<int>(-got)));
         socket->note_exhausted(Socket::Side::Read);
         auto wake = co_await socket->wait(Socket::Side::Read, deadline);
         if (wake != Socket::Wake::Ready) co_return std::unexpected(no_readiness("read", wake));
@@ -79,51 +75,26 @@ struct Progress {
     }
 };
 
-// One system call; as send(2) answers.
-ssize_t send_some(const Socket& socket, const Progress& progress) {
-    // Last words wait for the end of the connection, which spares a packet and waking the peer
-    // twice.
-    int flags = MSG_NOSIGNAL | (socket.farewell() ? MSG_MORE : 0);
-    // Most replies are one piece; the system has less to look at then.
-    if (progress.pieces.size() == 1) {
-        std::string_view piece = progress.pieces.front().substr(progress.skip);
-        return ::send(socket.fd(), piece.data(), piece.size(), flags);
-    }
-    std::array<iovec, kPiecesPerCall> vectors;
-    std::size_t count = std::min(progress.pieces.size(), vectors.size());
-    std::size_t skip = progress.skip;
-    for (std::size_t i = 0; i < count; i++) {
-        std::string_view piece = progress.pieces[i].substr(skip);
-        vectors[i] = {const_cast<char*>(piece.data()), piece.size()};  // only read by the system
-        skip = 0;
-    }
-    msghdr message{};
-    message.msg_iov = vectors.data();
-    message.msg_iovlen = count;
-    return ::sendmsg(socket.fd(), &message, flags);
-}
-
 Task<Status<NetError>> write_to(SocketRef socket, std::span<const std::string_view> pieces,
                                 Deadline deadline) {
     Progress progress{pieces};
     progress.advance(0);  // over empty pieces
-    co_await socket->last_place();
     while (true) {
         co_await socket->turn();
         if (socket->closed() || socket->write_shut()) {
             co_return std::unexpected(no_readiness("write", Socket::Wake::Closed));
         }
         if (progress.pieces.empty()) co_return {};
-        ssize_t sent = send_some(*socket, progress);
+        ssize_t sent = co_await socket->send(progress.pieces, progress.skip);
         if (sent >= 0) {
             socket->note_written();
             progress.advance(static_cast<std::size_t>(sent));
             continue;
         }
-        if (errno == EINTR) continue;
-        if (errno != EAGAIN) {
+        if (sent == -EINTR || sent == -ECANCELED) continue;
+        if (sent != -EAGAIN) {
             socket->note_ended();
-            co_return std::unexpected(net_error("write", errno));
+            co_return std::unexpected(net_error("write", static_cast<int>(-sent)));
         }
         socket->note_exhausted(Socket::Side::Write);
         auto wake = co_await socket->wait(Socket::Side::Write, deadline);

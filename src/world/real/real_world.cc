@@ -67,7 +67,7 @@ struct RealWorld::SignalWatch final : Watched {
 RealWorld::RealWorld(RealOptions options, Log& log)
     : options_(std::move(options)),
       log_(log),
-      executor_(options_.shards),
+      executor_(options_.shards, options_.rings),
       resolver_(options_.resolver, executor_, clock_, executor_.loop(0)) {
     std::signal(SIGPIPE, SIG_IGN);
     std::signal(SIGXFSZ, SIG_IGN);

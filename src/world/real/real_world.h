@@ -37,8 +37,9 @@
 namespace postrider::world::real {
 
 struct RealOptions {
-    int shards = 1;   // event loops; one per core
-    int workers = 8;  // threads for disk and heavy work; they wait for syncs, so more than cores
+    int shards = 1;     // event loops; one per core
+    int workers = 8;    // threads for disk and heavy work; they wait for syncs, so more than cores
+    bool rings = true;  // io_uring, where the system allows it (socket_call.h)
     ResolverOptions resolver;
 };
 

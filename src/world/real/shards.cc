@@ -3,6 +3,8 @@
 #include <cassert>
 #include <chrono>
 
+#include "world/real/socket_call.h"
+
 namespace postrider::world::real {
 
 namespace {
@@ -22,9 +24,11 @@ private:
 
 }  // namespace
 
-RealExecutor::RealExecutor(int shards) {
+RealExecutor::RealExecutor(int shards, bool rings) {
     assert(shards > 0);
-    for (int i = 0; i < shards; i++) loops_.push_back(std::make_unique<Loop>(i));
+    for (int i = 0; i < shards; i++) {
+        loops_.push_back(std::make_unique<Loop>(i, rings ? CallRing::make_one() : nullptr));
+    }
     for (std::size_t i = 1; i < loops_.size(); i++) loops_[i - 1]->set_next(*loops_[i]);
 }
 

@@ -16,7 +16,8 @@ namespace postrider::world::real {
 
 class RealExecutor : public Executor {
 public:
-    explicit RealExecutor(int shards);
+    // rings: where the system allows them, see socket_call.h.
+    RealExecutor(int shards, bool rings);
 
     int shard_count() const override { return static_cast<int>(loops_.size()); }
     ShardId current_shard() const override;

@@ -34,6 +34,7 @@
 #include "base/time.h"
 #include "world/real/fd.h"
 #include "world/real/loop.h"
+#include "world/real/socket_call.h"
 
 namespace postrider::world::real {
 
@@ -57,7 +58,6 @@ public:
     };
     struct Wait;
     struct Turn;
-    struct LastPlace;
 
     // What it is to its loop.
     enum class Kind : uint8_t {
@@ -71,6 +71,7 @@ public:
     ~Socket() override;
 
     int fd() const { return fd_.get(); }
+    Loop& loop() { return loop_; }
     bool closed() const { return closed_; }
 
     // co_await: Ready when the side may have become usable; the caller tries again.
@@ -79,10 +80,14 @@ public:
     // co_await before each try: goes on at once, but now and then lets others run first.
     Turn turn();
 
-    // co_await before a write: those come first who have something else to do in this turn of the
-    // loop. So replies go out one behind the other, which costs both sides less: the ways through
-    // the program and the system stay warm, and a peer of many connections is woken once.
-    LastPlace last_place();
+    // co_await: what recv(2) and send(2) answer, see socket_call.h. Where others have something to
+    // do in this turn of the loop, all their calls are made together. So replies go out one behind
+    // the other, too: the ways through the program and the system stay warm, and a peer of many
+    // connections is woken once.
+    SocketCall receive(std::span<char> into) { return {*this, into}; }
+    SocketCall send(std::span<const std::string_view> pieces, std::size_t skip) {
+        return {*this, pieces, skip};
+    }
 
     // What the callers have seen, for close().
     void note_written() { written_ = true; }
@@ -122,9 +127,10 @@ private:
     Fd fd_;
     const Kind kind_;
     std::array<Wait*, 2> waiting_{};
-    std::array<bool, 2> usable_{true, true};  // as far as is known
-    std::array<bool, 2> hung_{};              // ended or broken: the call will say so for ever
-    bool watched_ = false;                    // from the first wait on
+    // As far as is known. Input that is there before it is watched is told of then.
+    std::array<bool, 2> usable_{false, true};
+    std::array<bool, 2> hung_{};  // ended or broken: the call will say so for ever
+    bool watched_ = false;        // from the first wait on
     bool closed_ = false;
     bool write_shut_ = false;
     bool written_ = false;
@@ -169,16 +175,7 @@ struct Socket::Turn {
     void await_resume() const {}
 };
 
-struct Socket::LastPlace {
-    Socket& socket;
-
-    bool await_ready() const { return socket.loop_.is_alone(); }
-    void await_suspend(std::coroutine_handle<> waiting) { socket.loop_.post(waiting); }
-    void await_resume() const {}
-};
-
 inline Socket::Wait Socket::wait(Side side, Deadline deadline) { return {*this, side, deadline}; }
 inline Socket::Turn Socket::turn() { return {*this}; }
-inline Socket::LastPlace Socket::last_place() { return {*this}; }
 
 }  // namespace postrider::world::real
