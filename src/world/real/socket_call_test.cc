@@ -137,6 +137,7 @@ TEST_F(SocketCallTest, MoreThanTheRingHoldsAreMadeInTheirOrder) {
     each_way([&](CallRing* ring) {
         Pair pair = make_pair();
         std::vector<std::string> texts;
+        texts.reserve(kCalls);
         for (std::size_t i = 0; i < kCalls; i++) texts.push_back(fmt::format("{:04} ", i));
         std::vector<std::string_view> words(texts.begin(), texts.end());
         std::string all;
@@ -148,6 +149,7 @@ TEST_F(SocketCallTest, MoreThanTheRingHoldsAreMadeInTheirOrder) {
         }
         make_all(ring);
         std::vector<ssize_t> results;
+        results.reserve(calls_.size());
         for (auto& call : calls_) results.push_back(call->result);
         EXPECT_THAT(results, Each(testing::AnyOf(5, 10)));
         std::string came;
