@@ -12,7 +12,6 @@ import sys
 from collections import Counter
 from xml.sax.saxutils import escape
 
-import measure
 from server import ROOT, wait_until
 
 HERTZ = 2000

@@ -71,7 +71,7 @@ def start(server):
     """Seconds from the start of the process to the first 250 for a message."""
     begin = time.monotonic()
     server.spawn()
-    server.port = wait_until(server.listening_port, "the server to listen", WAIT_S)
+    server.wait_until_it_listens(WAIT_S)
     with server.connect() as client:
         reply = client.deliver(server.recipient, "Subject: first\r\n\r\nafter a start\r\n")
     assert reply.startswith("250"), reply

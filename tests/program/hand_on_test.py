@@ -5,7 +5,6 @@ changed silently."""
 import email
 import email.policy
 import unittest
-from pathlib import Path
 
 from esmtp_test import begin, chunk, finish, offering, report_of
 from next_host import Scripted, but

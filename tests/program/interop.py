@@ -8,7 +8,6 @@ arrived whole, without the feature), "returned" (it came back to its sender), "-
 from pathlib import Path
 
 from server import Client, ROOT, wait_until
-from wire import Wire
 
 PAGE = ROOT / "docs/interop.md"
 FEATURES = ["plain", "8BITMIME", "SIZE", "PIPELINING", "CHUNKING", "BINARYMIME", "SMTPUTF8",

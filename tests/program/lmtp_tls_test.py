@@ -1,6 +1,5 @@
 """LMTP under TLS: as a client of Dovecot's, and as a server for a client by Python's smtplib."""
 
-import re
 import shutil
 import smtplib
 import ssl
@@ -84,13 +83,6 @@ class FromClients(LmtpUnderTls):
     def server(self, more=""):
         return Server(domain=self.ours.lines() + self.LISTENER + more)
 
-    def port(self, server):
-        def second():
-            ports = re.findall(r"event=Listening.*?127\.0\.0\.1:(\d+)", server.log())
-            return int(ports[1]) if len(ports) > 1 else None
-
-        return wait_until(second, "the LMTP listener")
-
     def context(self):
         context = ssl.create_default_context(cafile=str(self.authority.root))
         context.check_hostname = False
@@ -98,7 +90,7 @@ class FromClients(LmtpUnderTls):
 
     def test_smtplib_says_starttls_and_hears_a_reply_for_each(self):
         with self.server() as server:
-            with smtplib.LMTP("127.0.0.1", self.port(server)) as client:
+            with smtplib.LMTP("127.0.0.1", server.ports[1]) as client:
                 client.sock.settimeout(LIMIT)
                 client.ehlo("client.example.org")
                 self.assertTrue(client.has_extn("starttls"))
@@ -119,14 +111,14 @@ class FromClients(LmtpUnderTls):
                 self.assertRegex(b" ".join(trace.split()), rb"\(TLSv1\.3 TLS_\w+")
 
     def test_what_stands_in_plaintext_behind_starttls_ends_the_session(self):
-        with self.server() as server, Client(self.port(server)) as client:
+        with self.server() as server, Client(server.ports[1]) as client:
             client.say("LHLO client.example.org")
             client.send("STARTTLS\r\nMAIL FROM:<evil@example.org>\r\n")
             self.assertRegex(client.reply(), "^421 4.7.0 ")
             self.assertEqual(client.reply(), "")
 
     def test_where_tls_is_required_nothing_is_taken_without_it(self):
-        with self.server("tls_required = true\n") as server, Client(self.port(server)) as client:
+        with self.server("tls_required = true\n") as server, Client(server.ports[1]) as client:
             client.say("LHLO client.example.org")
             self.assertRegex(client.say("MAIL FROM:<sender@example.org>"), "^530 5.7.0 ")
 

@@ -4,7 +4,7 @@ what is asked besides: ETRN, VRFY, EXPN, and a host or domain that takes no mail
 import datetime
 import unittest
 
-from esmtp_test import MESSAGE, begin, finish, offering, report_of
+from esmtp_test import begin, finish, offering, report_of
 from next_host import Scripted, but, polite
 from onward_test import relaying
 from peer import free_port

@@ -3,7 +3,6 @@
 import subprocess
 import tempfile
 import unittest
-from pathlib import Path
 
 from server import PEERS, Client, Server, wait_until
 import socket

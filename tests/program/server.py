@@ -99,6 +99,7 @@ class Server:
         values.update(settings)
         self.config.write_text(CONFIG.format(data=self.data, **values))
         self.process = None
+        self.ports = []
         self.port = None
 
     def __enter__(self):
@@ -125,13 +126,22 @@ class Server:
 
     def start(self):
         self.spawn()
-        self.port = wait_until(self.listening_port, "the server to listen")
+        self.wait_until_it_listens()
 
-    def listening_port(self):
+    def wait_until_it_listens(self, limit=LIMIT):
+        """Until the log tells of each listener that has a port given: they stand in `ports`, in the
+        order of the configuration, and the first in `port`."""
+        self.ports = wait_until(self.given_ports, "the server to listen", limit)
+        self.port = self.ports[0]
+
+    def given_ports(self):
         if self.process.poll() is not None:
             raise AssertionError(f"the server ended with {self.process.returncode}:\n{self.log()}")
-        found = re.search(r"event=Listening.*127\.0\.0\.1:(\d+)", self.log())
-        return int(found.group(1)) if found and self.admin_socket.exists() else None
+        # A line of the log may be there a moment before the next one.
+        found = re.findall(r"event=Listening.*127\.0\.0\.1:(\d+)", self.log())
+        listeners = self.config.read_text().count('address = "127.0.0.1:0"')
+        return [int(port) for port in found] if (
+            len(found) >= listeners and self.admin_socket.exists()) else None
 
     @property
     def admin_socket(self):

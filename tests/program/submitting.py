@@ -1,10 +1,9 @@
 """A server with a submission listener, accounts on it, and what tests say to it."""
 
 import base64
-import re
 import subprocess
 
-from server import LIMIT, Client, Server, wait_until
+from server import LIMIT, Client, Server
 
 PASSWORD = "pencil and paper"
 
@@ -41,11 +40,7 @@ kind = "submission"
 
     @property
     def submission_port(self):
-        def second():
-            ports = re.findall(r"event=Listening.*127\.0\.0\.1:(\d+)", self.log())
-            return int(ports[1]) if len(ports) > 1 else None
-
-        return wait_until(second, "the submission listener")
+        return self.ports[1]
 
     def account(self, *words, password=None, check=True):
         done = subprocess.run(

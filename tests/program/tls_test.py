@@ -44,11 +44,6 @@ class Tls(unittest.TestCase):
     def trusting(self):
         return ssl.create_default_context(cafile=str(self.authority.root))
 
-    def ports(self, server):
-        """Of all its listeners, in the order of the configuration."""
-        return [int(port) for port in
-                re.findall(r"event=Listening.*?127\.0\.0\.1:(\d+)", server.log())]
-
     def run_client(self, *words):
         done = subprocess.run(words, capture_output=True, text=True, timeout=LIMIT)
         return done.returncode, done.stdout + done.stderr
@@ -80,7 +75,7 @@ class WithClients(Tls):
 
     def test_swaks_curl_and_msmtp(self):
         with self.server(IMPLICIT) as server:
-            plain, implicit = self.ports(server)
+            plain, implicit = server.ports
             letter = self.letter()
             root = str(self.authority.root)
             to = ["--to", "alice@our.test", "--from", "sender@example.org"]
@@ -137,7 +132,7 @@ class WithClients(Tls):
 
     def test_without_tls_nothing_is_taken_where_it_is_required(self):
         with self.server(REQUIRED) as server:
-            _, required = self.ports(server)
+            _, required = server.ports
             with Client(required) as client:
                 client.say("EHLO client.example.org")
                 self.assertRegex(client.say("MAIL FROM:<sender@example.org>"), "^530 5.7.0 ")
@@ -452,7 +447,7 @@ class WithServers(Tls):
                 self.assertRegex(arrived.split(b"by mail.our.test")[0], rb"TLS")
         # It asks for nothing less than TLS when it sends.
         with self.server(REQUIRED) as server, \
-                kind(tls=theirs, onward=self.ports(server)[1]) as peer:
+                kind(tls=theirs, onward=server.ports[1]) as peer:
             peer.take(CONTENT, "alice@our.test")
             stored = server.wait_for_messages("alice", 1)[0].read_bytes()
             self.assertIn(b"ESMTPS", stored)
