@@ -129,7 +129,8 @@ private:
     void wait_for_events(int milliseconds);
     void wake();
 
-    static constexpr std::size_t kEventsPerWait = 128;
+    // So few that what a turn has received is still in a near cache when its sessions look at it.
+    static constexpr std::size_t kEventsPerWait = 64;
 
     const ShardId id_;
     // These first: sockets that go down with what is posted leave both.
