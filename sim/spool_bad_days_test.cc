@@ -284,21 +284,6 @@ TEST(SpoolBadDays, ALargeMessagesRotIsSeenByItsReader) {
     });
 }
 
-TEST(SpoolBadDays, ADraftThatIsGivenUpLeavesNoFile) {
-    Machine machine;
-    machine.with_spool([&](world::World& world, Spool& spool, Recovered&) -> Task<void> {
-        {
-            spool::Draft draft = spool.begin({300});
-            std::string octets(500'000, 'y');
-            EXPECT_TRUE(co_await draft.append(octets));
-            EXPECT_EQ(draft.size(), 500'000u);
-            EXPECT_TRUE(co_await world.disk.info("/spool/large/" + MessageId{300}.text()));
-        }
-        co_await world.clock.sleep_for(1s);
-        EXPECT_FALSE(co_await world.disk.info("/spool/large/" + MessageId{300}.text()));
-    });
-}
-
 TEST(SpoolBadDays, WhatDoesNotFitIntoARecordIsRefused) {
     Machine machine;
     machine.with_spool([&](world::World&, Spool& spool, Recovered&) -> Task<void> {

@@ -83,6 +83,7 @@ Task<bool> add_message(Model& model, Ids& ids, world::World& world, Spool& spool
     incoming.header_octets = 14;
     if (large || model.random.below(2) == 0) {
         spool::Draft draft = spool.begin(id);
+        if (large && model.random.below(2) == 0) draft.widen();
         for (std::string_view rest = wanted.content; !rest.empty();) {
             std::string_view part = rest.substr(0, 1 + model.random.below(60'000));
             auto appended = co_await draft.append(part);

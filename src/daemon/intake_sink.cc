@@ -188,8 +188,9 @@ private:
     }
 
     Task<Status<smtp::Reply>> store(std::string_view octets) {
-        std::size_t held =
-            std::min<uint64_t>(draft_.size() + octets.size(), spool::kDraftMemoryOctetsMax);
+        uint64_t size = draft_.size() + octets.size();
+        if (size > draft_.memory_max() && house_.account_.is_roomy()) draft_.widen();
+        std::size_t held = std::min<uint64_t>(size, draft_.memory_max());
         if (draft_.size() == 0 && octets.size() < octets_told_) expect_all();
         if (!charge_.grow_to(std::max(held, expected_octets_))) {
             co_return std::unexpected(memory_tight());

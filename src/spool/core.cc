@@ -204,6 +204,12 @@ void Core::discard(const std::vector<std::shared_ptr<StoredMessage>>& messages) 
     }
 }
 
+bool Core::take_wide_place() {
+    if (wide_drafts_.fetch_add(1, std::memory_order_relaxed) < kWideDraftsMax) return true;
+    give_wide_place();
+    return false;
+}
+
 // One timer for all who wait, at the earliest of their deadlines.
 void Core::watch_deadline(Deadline deadline) {
     if (deadline.is_never() || (deadline_timer_ && deadline_watched_ <= deadline)) return;

@@ -24,6 +24,7 @@
 
 #pragma once
 
+#include <atomic>
 #include <coroutine>
 #include <deque>
 #include <memory>
@@ -95,6 +96,8 @@ public:
     Task<SpoolStats> stats();
     void record_lazily(RecipientChange change);
     void remove_later(std::string path);
+    bool take_wide_place();
+    void give_wide_place() { wide_drafts_.fetch_sub(1, std::memory_order_relaxed); }
 
     world::World& world() { return world_; }
     const SpoolOptions& options() const { return options_; }
@@ -235,6 +238,7 @@ private:
     std::unique_ptr<world::Timer> mark_timer_;
     std::unique_ptr<world::Timer> deadline_timer_;
     Deadline deadline_watched_ = Deadline::never();
+    std::atomic<int> wide_drafts_ = 0;  // of all shards
     world::Signal still_;
     SpoolStats stats_;
 };

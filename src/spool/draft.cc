@@ -28,6 +28,7 @@ Draft& Draft::operator=(Draft&& other) noexcept {
     id_ = other.id_;
     size_ = other.size_;
     has_8bit_ = other.has_8bit_;
+    memory_max_ = other.memory_max_;
     memory_ = std::move(other.memory_);
     written_octets_ = other.written_octets_;
     checked_at_octets_ = other.checked_at_octets_;
@@ -42,10 +43,18 @@ void Draft::expect(uint64_t octets) {
     if (octets <= kInlineMessageOctetsMax) memory_.reserve(octets);
 }
 
+bool Draft::widen() {
+    if (memory_max_ == kWideDraftOctetsMax) return true;
+    if (!core_->take_wide_place()) return false;
+    memory_max_ = kWideDraftOctetsMax;
+    memory_.reserve(memory_max_);
+    return true;
+}
+
 Task<SpoolStatus> Draft::append(std::string_view octets) {
     assert(core_);
     while (!append_at_once(octets)) {
-        std::string_view part = octets.substr(0, kDraftMemoryOctetsMax - memory_.size());
+        std::string_view part = octets.substr(0, memory_max_ - memory_.size());
         if (!part.empty()) (void)append_at_once(part);
         octets.remove_prefix(part.size());
         auto spilled = co_await core_->world().worker.run(spill());
@@ -55,10 +64,10 @@ Task<SpoolStatus> Draft::append(std::string_view octets) {
 }
 
 bool Draft::append_at_once(std::string_view octets) {
-    if (memory_.size() + octets.size() > kDraftMemoryOctetsMax) return false;
+    if (memory_.size() + octets.size() > memory_max_) return false;
     std::size_t needed = memory_.size() + octets.size();
     if (needed > memory_.capacity()) {
-        memory_.reserve(std::min(kDraftMemoryOctetsMax, std::max(needed, 2 * memory_.capacity())));
+        memory_.reserve(std::min(memory_max_, std::max(needed, 2 * memory_.capacity())));
     }
     memory_.append(octets);
     size_ += octets.size();
@@ -120,13 +129,14 @@ Task<SpoolStatus> Draft::finish() {
     bool in_file = file_ || memory_.size() > kInlineMessageOctetsMax ||
                    (!memory_.empty() && forced(Switch::SpoolContentInFile));
     if (!in_file) {
-        core_.reset();
+        leave();
         co_return SpoolStatus{};
     }
     auto done = co_await core_->world().worker.run(sync_large());
     if (!done) co_return done;
     file_.reset();
-    core_.reset();
+    memory_ = {};  // it waits for its commit without
+    leave();
     co_return SpoolStatus{};
 }
 
@@ -156,6 +166,11 @@ void Draft::abandon() {
         file_.reset();
         core_->remove_later(large_->path);
     }
+    leave();
+}
+
+void Draft::leave() {
+    if (core_ && memory_max_ == kWideDraftOctetsMax) core_->give_wide_place();
     core_.reset();
 }
 

@@ -5,7 +5,8 @@
 // flows into a file large/ID, in blocks whose CRCs the log will hold.
 //
 // Promise
-//   1. Memory: at most kDraftMemoryOctetsMax (256 KiB), whatever the message's size.
+//   1. Memory: at most kDraftMemoryOctetsMax (192 KiB), whatever the message's size; of all drafts
+//      that have more content kWideDraftsMax (16) at a time may hold kWideDraftOctetsMax (1 MiB).
 //   2. A draft that is destroyed without having been committed leaves no file behind (it is removed
 //      soon; after a crash by the next recovery).
 //
@@ -32,6 +33,8 @@ class Core;
 
 inline constexpr std::size_t kLargeBlockOctets = 64 * 1024;
 inline constexpr std::size_t kDraftMemoryOctetsMax = 3 * kLargeBlockOctets;
+inline constexpr std::size_t kWideDraftOctetsMax = 16 * kLargeBlockOctets;
+inline constexpr int kWideDraftsMax = 16;
 
 class Draft {
 public:
@@ -42,6 +45,11 @@ public:
     MessageId id() const { return id_; }
     uint64_t size() const { return size_; }
     bool has_8bit() const { return has_8bit_; }
+    std::size_t memory_max() const { return memory_max_; }
+
+    // Lets it hold more, so that it goes to disk in fewer and larger pieces, which takes a third
+    // less time. False: as many as may be are wide already.
+    bool widen();
 
     // That so many octets will come, as somebody says; memory is taken for them at once, as far as
     // they would stay in it.
@@ -65,11 +73,13 @@ private:
     Task<SpoolStatus> finish();
     Task<SpoolStatus> sync_large();
     void abandon();
+    void leave();
 
     std::shared_ptr<Core> core_;  // null: moved from, committed or abandoned
     MessageId id_;
     uint64_t size_ = 0;
     bool has_8bit_ = false;
+    std::size_t memory_max_ = kDraftMemoryOctetsMax;
     std::string memory_;  // all of a small message; of a large one what is not yet in the file
     uint64_t written_octets_ = 0;     // in the file
     uint64_t checked_at_octets_ = 0;  // written_octets_ when free space was last asked for
