@@ -7,7 +7,7 @@ from table import NAMES
 WORKS = ("accept", "relay", "maildir")
 PANELS = (("CPU, ms per message (less is better)", "cpu_ms_per_message", "{:.3f}"),
           ("messages per second (more is better)", "messages_per_second", "{:,.0f}"))
-COLOURS = {"postrider": "#1b6ca8", "sink": "#c9c9c9", "smtp-sink": "#c9c9c9"}
+COLOURS = {"postrider": "#1b6ca8", "sink": "#c9c9c9", "keeper": "#c9c9c9", "smtp-sink": "#c9c9c9"}
 OTHER = "#9aa5b1"
 
 BAR, GAP, LEFT, WIDTH, PANEL = 18, 6, 110, 320, 520

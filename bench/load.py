@@ -77,12 +77,14 @@ class Sink:
     """Our sink as a process. As the next host it says what it cost when so many messages have come;
     it may also stand in a server's place, since it has what Run asks of one."""
 
-    def __init__(self, programs, tell_at=(), times=None, tls=None):
+    def __init__(self, programs, tell_at=(), times=None, tls=None, keep=None):
         words = [str(programs / "postrider_bench_sink")]
         for count in tell_at:
             words += ["--tell-at", str(count)]
         if times:
             words += ["--times", str(times)]
+        if keep:
+            words += ["--keep", str(keep)]
         if tls:
             words += ["--chain-file", str(tls.chain), "--key-file", str(tls.key)]
         self.words = words

@@ -128,6 +128,8 @@ class Run:
     def server_of(self):
         if self.name == "sink":
             return Sink(self.options.programs, **self.settings)
+        if self.name == "keeper":
+            return Sink(self.options.programs, keep=self.folder / "kept", **self.settings)
         if self.name == "smtp-sink":
             return SmtpSink()
         return SERVERS[self.name](self.options.programs / self.work.program, self.work,

@@ -1,4 +1,5 @@
-// postrider_bench_sink: an SMTP server that takes every message and keeps nothing.
+// postrider_bench_sink: an SMTP server that takes every message and keeps nothing, or with --keep
+// does no more than to keep it (keeper.h).
 //
 // It says where it listens, as one line of JSON, and one more line of JSON with what it took: when
 // the message comes that --messages names, or else on SIGTERM. It goes on serving until SIGTERM. It
@@ -17,6 +18,7 @@
 #include <fstream>
 #include <memory>
 
+#include "bench/keeper.h"
 #include "bench/load.h"
 
 namespace postrider::bench {
@@ -41,9 +43,12 @@ struct Client {
     bool leaving = false;
     bool starts_tls = false;     // with the end of what is being sent
     std::size_t number = kNone;  // of the message, from its reverse-path
+    uint32_t place = 0;          // among all
+    uint32_t life = 0;           // how many connections it has been
     // Of a command, what came of its line; in content, the last octets that may begin a dot line.
     std::string rest;
     std::string replies;
+    std::string content;  // while it comes and is to be kept
 };
 
 struct Counts {
@@ -56,10 +61,16 @@ struct Counts {
 
 class Sink {
 public:
-    // tls: null, and STARTTLS is not offered.
-    Sink(int listener, std::vector<uint64_t> tell_at, std::string times, SSL_CTX* tls)
-        : listener_(listener), tell_at_(std::move(tell_at)), times_(std::move(times)), tls_(tls) {
+    // tls: null, and STARTTLS is not offered. keeper: null, and nothing is kept.
+    Sink(int listener, std::vector<uint64_t> tell_at, std::string times, SSL_CTX* tls,
+         Keeper* keeper)
+        : listener_(listener),
+          tell_at_(std::move(tell_at)),
+          times_(std::move(times)),
+          tls_(tls),
+          keeper_(keeper) {
         watch_.add(listener_, nullptr, EPOLLIN);
+        if (keeper_ != nullptr) watch_.add(keeper_->fd(), keeper_, EPOLLIN);
     }
 
     void run();
@@ -70,6 +81,7 @@ private:
     bool take(Client& client, std::string_view input);
     std::string_view take_content(Client& client, std::string_view input);
     void take_command(Client& client, std::string_view line);
+    void answer_durable();
     bool answer(Client& client);
     void end(Client& client);
     void take_number(Client& client, std::string_view line) const;
@@ -81,6 +93,7 @@ private:
     const std::vector<uint64_t> tell_at_;
     const std::string times_;
     SSL_CTX* const tls_;
+    Keeper* const keeper_;
     std::vector<double> dots_at_;  // by number; 0 = has not come
     Counts counts_;
     std::vector<std::unique_ptr<Client>> clients_;
@@ -93,12 +106,15 @@ void Sink::run() {
         for (const epoll_event& event : watch_.wait(kLookMs)) {
             if (event.data.ptr == nullptr) {
                 accept_all();
+            } else if (event.data.ptr == keeper_) {
+                answer_durable();
             } else if (auto* client = static_cast<Client*>(event.data.ptr);
                        client->channel.fd() >= 0) {
                 // The end comes once, maybe together with the last octets.
                 handle(*client, (event.events & ~static_cast<uint32_t>(EPOLLIN | EPOLLOUT)) != 0);
             }
         }
+        if (keeper_ != nullptr) keeper_->begin();
     }
     tell();
     if (!times_.empty()) write_times();
@@ -106,12 +122,17 @@ void Sink::run() {
 
 void Sink::accept_all() {
     for (int fd; (fd = accept_one(listener_)) >= 0;) {
-        if (free_.empty()) free_.push_back(clients_.emplace_back(std::make_unique<Client>()).get());
+        if (free_.empty()) {
+            free_.push_back(clients_.emplace_back(std::make_unique<Client>()).get());
+            free_.back()->place = static_cast<uint32_t>(clients_.size() - 1);
+        }
         Client& client = *free_.back();
         free_.pop_back();
+        client.life++;
         client.channel.open(fd);
         client.in_data = client.leaving = client.starts_tls = false;
         client.rest.clear();
+        client.content.clear();
         client.replies = kGreeting;
         counts_.connections++;
         watch_.add(fd, &client, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
@@ -176,6 +197,7 @@ std::string_view Sink::take_content(Client& client, std::string_view input) {
             std::string_view last = input.size() < kDot.size() ? client.rest : input;
             client.rest =
                 std::string(last.substr(last.size() - std::min(last.size(), kDot.size() - 1)));
+            if (keeper_ != nullptr) client.content += input;
             return {};
         }
         taken =
@@ -183,7 +205,13 @@ std::string_view Sink::take_content(Client& client, std::string_view input) {
     }
     client.in_data = false;
     client.rest.clear();
-    client.replies += kGood;
+    if (keeper_ != nullptr) {
+        client.content += input.substr(0, taken);
+        keeper_->add(client.content, uint64_t{client.place} << 32 | client.life);
+        client.content.clear();
+    } else {
+        client.replies += kGood;
+    }
     counts_.messages++;
     if (client.number != kNone) {
         if (dots_at_.size() <= client.number) dots_at_.resize(client.number + 1);
@@ -218,6 +246,15 @@ void Sink::take_command(Client& client, std::string_view line) {
             [[fallthrough]];
         default:
             client.replies += kGood;
+    }
+}
+
+void Sink::answer_durable() {
+    for (uint64_t who : keeper_->take_durable()) {
+        Client& client = *clients_[who >> 32];
+        if (client.life != static_cast<uint32_t>(who) || client.channel.fd() < 0) continue;
+        client.replies += kGood;
+        if (!answer(client)) end(client);
     }
 }
 
@@ -275,19 +312,23 @@ int main(int count, char** words) {
     std::string times;
     std::string chain_file;
     std::string key_file;
+    std::string keep;
     CLI::App app("an SMTP server that takes every message and keeps nothing");
     app.add_option("listen", listen, "where it listens; port 0 takes a free one");
     app.add_option("--tell-at", tell_at, "tell of the costs when so many messages have come");
     app.add_option("--chain-file", chain_file, "offer STARTTLS, with this certificate in PEM");
     app.add_option("--key-file", key_file, "and its key");
     app.add_option("--times", times, "write when the final dot of each numbered message came");
+    app.add_option("--keep", keep, "keep all in this file, durably before each 250");
     CLI11_PARSE(app, count, words);
     catch_stop();
+    std::unique_ptr<Keeper> keeper;
+    if (!keep.empty()) keeper = std::make_unique<Keeper>(keep);
     sockaddr_in address = parse_address(listen);
     int listener = listen_at(address);
     fmt::print("{{\"listening\": \"{}\"}}\n", text_of(address));
     std::fflush(stdout);
     SSL_CTX* tls = chain_file.empty() ? nullptr : tls_for_servers(chain_file, key_file);
-    Sink(listener, std::move(tell_at), std::move(times), tls).run();
+    Sink(listener, std::move(tell_at), std::move(times), tls, keeper.get()).run();
     return 0;
 }

@@ -3,7 +3,8 @@
 import statistics
 
 NAMES = {"postrider": "Postrider", "postfix": "Postfix", "exim": "Exim", "opensmtpd": "OpenSMTPD",
-         "haraka": "Haraka", "sink": "our sink", "smtp-sink": "smtp-sink", "disk": "disk alone",
+         "haraka": "Haraka", "sink": "our sink", "keeper": "a sink that keeps",
+         "smtp-sink": "smtp-sink", "disk": "disk alone",
          "spool": "our spool alone", "rocksdb": "RocksDB"}
 
 # What is told of a work, as far as it was measured: label, key, digits.

@@ -15,7 +15,7 @@ from load import Load
 
 OURS = ("postrider",)
 BOTH = ("postrider", "postfix")
-BOUNDS = ("sink", "smtp-sink")
+BOUNDS = ("sink", "keeper", "smtp-sink")
 PEERS = ("postrider", "postfix", "exim", "opensmtpd", "haraka")
 
 
@@ -47,7 +47,7 @@ class Work:
 def grown(kind, what, value):
     # Many destinations share no connection; so neither do messages for one.
     queue = "messages_per_connection = 1" if kind == "relay" else ""
-    servers = OURS + ("sink",) if what == "sessions" else OURS
+    servers = OURS + ("sink", "keeper") if what == "sessions" else OURS
     return Work(f"growth/{kind}/{what}-{value}", kind, Load(**{what: value}), servers,
                 queue=queue, smoke=value >= 1000, beside=f"growth/{kind}/{what}")
 
@@ -57,7 +57,7 @@ WORKS = (
     Work("accept", servers=PEERS + BOUNDS, traced=True),
     Work("accept-100", load=Load(sessions=100), servers=BOTH + BOUNDS),
     Work("accept-many", load=Load(per_connection=10_000)),
-    Work("accept-one", load=Load(sessions=1), servers=BOTH + ("disk",), messages=0.1),
+    Work("accept-one", load=Load(sessions=1), servers=BOTH + ("disk", "keeper"), messages=0.1),
     Work("recycled", load=Load(sessions=100), servers=OURS, messages=1 / 3, run=recycled.run),
     Work("slow-disk", load=Load(sessions=100), servers=OURS, program="postrider_slow_disk"),
     Work("relay", "relay", servers=PEERS, traced=True),
@@ -68,8 +68,8 @@ WORKS = (
          opened=full.opened),
     Work("full/relay-verified", "relay", servers=OURS, point="verified", opened=full.opened),
     Work("full/relay-signed", "relay", servers=OURS, point="signed", opened=full.opened),
-    Work("large/100-kib", load=Load(octets=100 << 10), servers=BOTH + ("disk", "sink"), messages=0.2,
-         traced=True, emptied=True),
+    Work("large/100-kib", load=Load(octets=100 << 10), servers=BOTH + ("disk", "sink", "keeper"),
+         messages=0.2, traced=True, emptied=True),
     Work("large/100-kib-new", load=Load(octets=100 << 10), servers=OURS + ("disk", "sink"),
          messages=0.2, traced=True, new_space=True),
     Work("large/10-mib", load=Load(octets=10 << 20), servers=BOTH + ("disk", "sink"), messages=0.01,
@@ -94,7 +94,7 @@ WORKS = (
            smoke=domains == 1000) for domains in (1, 1000, 100_000)),
     *(Work(f"store/{point}", load=Load(sessions=100), servers=tuple(store.PROGRAMS), point=point,
            run=store.run) for point in ("kept", "finished")),
-    Work("tools", load=Load(tool="smtp-source"), servers=OURS + BOUNDS),
+    Work("tools", load=Load(tool="smtp-source"), servers=OURS + ("sink", "smtp-sink")),
 )
 
 

@@ -100,7 +100,11 @@ TEST(SpoolDraft, OnlySoManyAreWideAtATime) {
         request.messages[0].envelope.id = wide[0].id();
         request.messages[0].content = std::move(wide[0]);
         co_await store(spool, std::move(request));
-        EXPECT_TRUE(spool.begin({403}).widen());
+        spool::Draft next = spool.begin({403});
+        EXPECT_TRUE(next.widen());
+        EXPECT_FALSE(spool.begin({404}).widen());
+        later = spool.begin({405});
+        EXPECT_TRUE(spool.begin({406}).widen());
     });
 }
 

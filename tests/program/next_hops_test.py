@@ -99,6 +99,7 @@ class BySmtp(Kept):
             for octets in peer.wait_for_messages(1):
                 self.check(octets, content)
             for user in ("x", "y"):
+                server.told("Delivered", f"to={user}@far.test")
                 self.assertEqual(len([line for line in server.events("Delivered")
                                       if f"to={user}@far.test" in line]), 1)
 
@@ -142,7 +143,7 @@ class BySmtp(Kept):
             hand_in(server.port, "x@far.test", large, sender="alice@our.test")
             bounce = server.wait_for_messages("alice", 1)[0].read_text()
             self.assertIn("Status: 5.3.4\n", bounce)
-            failed = server.events("Failed")[0]
+            failed = server.told("Failed")
             identity = re.search(r" id=(\S+)", failed).group(1)
             dialogue = server.ask("show", identity)
             self.assertIn("SIZE 50000", dialogue)

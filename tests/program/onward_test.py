@@ -430,6 +430,7 @@ class Remembered(unittest.TestCase):
             for identity in (first, second):
                 wait_until(lambda: "no longer in the spool" in server.ask("show", identity),
                            "its end, from memory")
+            server.told("AttemptsNotWritten")
             self.assertEqual(len(server.events("AttemptsNotWritten")), 1)
 
     def test_with_0_nothing_is_on_disk_and_with_a_limit_no_more_than_that(self):

@@ -160,6 +160,7 @@ class BadDisks(unittest.TestCase):
             server.start()
             server.wait_for_messages("alice", 2)
             self.assertTrue(list((server.data / "spool/damaged").iterdir()))
+            server.told("SpoolDamage")
             self.assertEqual(len(server.events("SpoolDamage")), 1)
 
 

@@ -44,7 +44,7 @@ class AMessage(unittest.TestCase):
                              r" for <alice@our\.test>; \w{3}, \d+ \w{3} \d{4} "
                              r"\d\d:\d\d:\d\d \+0000$")
             self.assertIn(identity, path.name)
-            self.assertTrue(any(identity in line for line in server.events("MessageAccepted")))
+            server.told("MessageAccepted", identity)
             wait_until(lambda: any(identity in line for line in server.events("Delivered")),
                        "the log to say that it was delivered")
 

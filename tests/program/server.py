@@ -157,6 +157,12 @@ class Server:
         """The lines of the log with this event."""
         return [line for line in self.log().splitlines() if f"event={name}" in line]
 
+    def told(self, name, part=""):
+        """The first line with this event and this part, once it is there: what it tells of may be seen
+        by other ways a moment before."""
+        return wait_until(lambda: [line for line in self.events(name) if part in line],
+                          f"the log to tell of {name} {part}")[0]
+
     def stop(self):
         """SIGTERM, and its exit code."""
         self.process.send_signal(signal.SIGTERM)

@@ -108,7 +108,7 @@ class Judged(unittest.TestCase):
             for result in results:
                 self.assertIn(result, text)
             self.assertEqual(text.count("header.s="), 10)
-            asked = int(re.search(r"questions=(\d+)", server.events("MessageJudged")[0]).group(1))
+            asked = int(re.search(r"questions=(\d+)", server.told("MessageJudged")).group(1))
             # Ten keys; SPF of the sender and of HELO; DMARC's walk of the author.
             self.assertLessEqual(asked, 10 + 2 + 8)
 
@@ -140,7 +140,7 @@ class Judged(unittest.TestCase):
         with judging() as server:
             send(server, FORGER, message("a@author.test"))
             arrived(server, ".Junk")
-            judged = server.events("MessageJudged")[0]
+            judged = server.told("MessageJudged")
             for part in ("spf=none", "author=author.test", "dmarc=fail", "policy=reject",
                          "action=quarantine"):
                 self.assertIn(part, judged)
