@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::size_t kHugePage = 2 << 20;
 constexpr std::size_t kBlock = 4096;
-constexpr off_t kFileOctets = 256 << 20;  // then from the beginning
+constexpr off_t kFileOctets = 64 << 20;  // then from the beginning
 
 char* buffer_of_huge_pages() {
     void* octets = std::aligned_alloc(kHugePage, Keeper::kGroupOctets);
