@@ -24,11 +24,10 @@
 
 // jemalloc's settings, which it reads at the start. Sessions come in bursts, and what the last one
 // gave back is dear to get from the system again: a page takes as long as a tenth of a message in a
-// virtual machine. So free pages are given back after a minute, and a thread keeps more pieces of
-// each size at hand than the usual 20.
+// virtual machine. So free pages are given back after a minute.
 extern "C" {
 const char* malloc_conf =  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables)
-    "dirty_decay_ms:60000,tcache_nslots_small_min:200,tcache_nslots_large:128";
+    "dirty_decay_ms:60000";
 }
 
 namespace postrider {
