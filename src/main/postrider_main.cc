@@ -22,14 +22,6 @@
 #include "main/version.h"
 #include "world/real/real_world.h"
 
-// jemalloc's settings, which it reads at the start. Sessions come in bursts, and what the last one
-// gave back is dear to get from the system again: a page takes as long as a tenth of a message in a
-// virtual machine. So free pages are given back after a minute.
-extern "C" {
-const char* malloc_conf =  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables)
-    "dirty_decay_ms:60000";
-}
-
 namespace postrider {
 namespace {
 
