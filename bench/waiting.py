@@ -1,6 +1,7 @@
 """A queue of very many messages that cannot be delivered now: what each costs in memory, and what the
 server can do meanwhile."""
 
+import statistics
 import subprocess
 import tempfile
 import time
@@ -16,24 +17,31 @@ WAIT_S = 900
 
 def run(options, work, _name, _results):
     waiting = max(200, round(options.waiting * options.share))
-    probe = max(100, options.messages)
-    with BenchPostrider(options.programs / work.program, work, None) as server:
-        def accept(messages):
-            source = run_source(options, work.load, server.port, messages, server.recipient)
+    turn = max(100, options.messages // options.turns)
+    with (BenchPostrider(options.programs / work.program, work, None) as server,
+          BenchPostrider(options.programs / work.program, work, None) as empty):
+        def accept(messages, by=server):
+            source = run_source(options, work.load, by.port, messages, by.recipient)
             return messages / source["seconds"]
 
         fresh, meter = costs.memory(server.pid), costs.CpuMeter(server.pid)
         accept(options.warm)
-        empty = accept(probe)
+        accept(options.warm, empty)
         # What the queue holds ready in memory is full after the first tenth.
         accept(waiting // 10)
         before = costs.memory(server.pid)
         accept(waiting - waiting // 10)
         grown = (costs.memory(server.pid) - before) / (waiting - waiting // 10)
-        full = accept(probe)
-        count = options.warm + 2 * probe + waiting
-        figures = {"waiting": count, "memory_per_waiting": grown, "rate_empty": empty,
-                   "rate_full": full, "rate_full_share": full / empty,
+        rates = []
+        for number in range(options.turns):
+            pair = (server, empty)[::(-1) ** number]
+            rates.append({by: accept(turn, by) for by in pair})
+        empty.stop()
+        count = options.warm + options.turns * turn + waiting
+        figures = {"waiting": count, "memory_per_waiting": grown,
+                   "rate_empty": statistics.median(both[empty] for both in rates),
+                   "rate_full": statistics.median(both[server] for both in rates),
+                   "rate_full_share": statistics.median(both[server] / both[empty] for both in rates),
                    "quiet_cpu_ms_per_second": quiet(meter), "list_seconds": listed(server, work),
                    "list_first_seconds": listed(server, work, "--limit", "20")}
         server.kill()
