@@ -13,7 +13,7 @@ constexpr uint64_t kGroupOctetsMax = 4 * 1024 * 1024;
 constexpr std::size_t kGroupMembersMax = 1024;
 // A group begins at once when so many wait, or what is as large on average as to be worth a write
 // of its own; or when nobody else on the shard has anything to do.
-constexpr std::size_t kMembersWorthWriting = 16;
+constexpr std::size_t kMembersWorthWriting = 24;
 constexpr uint64_t kOctetsWorthWriting = 64 * 1024;
 constexpr Duration kJoinTimeMax = std::chrono::microseconds(400);
 constexpr Duration kIdleTurn = std::chrono::microseconds(3);
